@@ -1,0 +1,222 @@
+/**
+ * The settings of a node: one table, from which come the command line's options, the environment variables
+ * (`MOORING_…`), the fields of `createNode` and their documentation. Durations are milliseconds inside, and written as
+ * `500ms`, `5s`, `15min`, `1h` outside.
+ */
+
+export interface Settings {
+  /** Several clusters on one Redis: each key begins with `<namespace>:`. */
+  readonly namespace: string;
+  /** Whether sessions of a dead node are adopted. `reject`: they end with the reason `owner-gone`. */
+  readonly policy: "reject";
+  /** Whether a misrouted request is passed on to the session's owner. */
+  readonly relay: "off";
+  /** What the edge pins by. */
+  readonly affinity: "cookie";
+  /** How a quick answer is written: as server-sent events, as the SDKs do, or as JSON. */
+  readonly answers: "sse" | "json";
+  /** Origins that may call from a browser, besides local ones and the request's own host. */
+  readonly allowOrigin: readonly string[];
+  /** Host names that a listener on loopback accepts, besides local ones. */
+  readonly allowHost: readonly string[];
+  /** Whether `X-Forwarded-Host` is believed: only behind a proxy that sets it. */
+  readonly trustProxy: boolean;
+  /** Where the admin listener listens: `host:port`, `port`, or "off". */
+  readonly admin: string;
+  /** For how long a node counts as up without a sign of life. */
+  readonly lease: number;
+  /** How often a node gives one. */
+  readonly renew: number;
+}
+
+/** How one setting is written and read. */
+export interface SettingSpec<K extends keyof Settings = keyof Settings> {
+  readonly key: K;
+  /** The option's name on the command line, without `--`. */
+  readonly flag: string;
+  /** How the value is shown in `--help`. */
+  readonly argument: string;
+  readonly fallback: Settings[K];
+  readonly about: string;
+  /** Reads a written value; throws a {@link SettingsError} that says what is accepted. */
+  readonly read: (written: string, name: string) => Settings[K];
+}
+
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+function spec<K extends keyof Settings>(key: K, rest: Omit<SettingSpec<K>, "key">): SettingSpec {
+  return { key, ...rest } as unknown as SettingSpec;
+}
+
+/** Reads one of a few words. */
+function oneOf<T extends string>(...words: T[]): (written: string, name: string) => T {
+  return (written, name) => {
+    const found = words.find((word) => word === written);
+    if (found === undefined) {
+      throw new SettingsError(`${name} is "${written}". Give ${words.map((word) => `"${word}"`).join(" or ")}.`);
+    }
+    return found;
+  };
+}
+
+function readList(written: string): string[] {
+  return written
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function readBoolean(written: string, name: string): boolean {
+  if (written === "true" || written === "1" || written === "on") return true;
+  if (written === "false" || written === "0" || written === "off") return false;
+  throw new SettingsError(`${name} is "${written}". Give "true" or "false".`);
+}
+
+const unitMs: Record<string, number> = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Reads a duration into milliseconds: `500ms`, `5s`, `0.5s`, `15min`, `1h`, `30d`; a bare number is seconds. */
+export function readDuration(written: string, name: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|min|h|d)?$/.exec(written.trim());
+  if (match === null) {
+    throw new SettingsError(`${name} is "${written}". Give a duration such as 500ms, 5s, 15min or 1h.`);
+  }
+  return Math.round(Number(match[1]) * (unitMs[match[2] ?? "s"] as number));
+}
+
+function readNamespace(written: string, name: string): string {
+  if (!/^[\w.-]{0,64}$/.test(written)) {
+    throw new SettingsError(`${name} is "${written}". Give up to 64 letters, digits, ".", "_" or "-".`);
+  }
+  return written;
+}
+
+export const settingSpecs: readonly SettingSpec[] = [
+  spec("namespace", {
+    flag: "namespace",
+    argument: "<name>",
+    fallback: "",
+    about: "several clusters on one Redis: begins each key",
+    read: readNamespace,
+  }),
+  spec("policy", {
+    flag: "policy",
+    argument: "<reject>",
+    fallback: "reject",
+    about: "what becomes of the sessions of a dead node",
+    read: oneOf("reject"),
+  }),
+  spec("relay", {
+    flag: "relay",
+    argument: "<off>",
+    fallback: "off",
+    about: "whether a misrouted request is passed on to the session's owner",
+    read: oneOf("off"),
+  }),
+  spec("affinity", {
+    flag: "affinity",
+    argument: "<cookie>",
+    fallback: "cookie",
+    about: "what the edge pins clients by",
+    read: oneOf("cookie"),
+  }),
+  spec("answers", {
+    flag: "answers",
+    argument: "<sse|json>",
+    fallback: "sse",
+    about: "how a quick answer is written; a longer one is always a stream of events",
+    read: oneOf("sse", "json"),
+  }),
+  spec("allowOrigin", {
+    flag: "allow-origin",
+    argument: "<origins>",
+    fallback: [],
+    about: "origins that may call from a browser, separated by commas",
+    read: readList,
+  }),
+  spec("allowHost", {
+    flag: "allow-host",
+    argument: "<hosts>",
+    fallback: [],
+    about: "host names that a listener on loopback accepts, separated by commas",
+    read: readList,
+  }),
+  spec("trustProxy", {
+    flag: "trust-proxy",
+    argument: "<true|false>",
+    fallback: false,
+    about: "believe X-Forwarded-Host; only behind a proxy that sets it",
+    read: readBoolean,
+  }),
+  spec("admin", {
+    flag: "admin",
+    argument: "<host:port|off>",
+    fallback: "127.0.0.1:0",
+    about: "where health, metrics and the operators' API listen",
+    read: (written) => written,
+  }),
+  spec("lease", {
+    flag: "lease",
+    argument: "<duration>",
+    fallback: 5_000,
+    about: "for how long a node counts as up without a sign of life",
+    read: readDuration,
+  }),
+  spec("renew", {
+    flag: "renew",
+    argument: "<duration>",
+    fallback: 1_000,
+    about: "how often a node gives a sign of life",
+    read: readDuration,
+  }),
+];
+
+/** The environment variable of a setting: `allow-origin` is `MOORING_ALLOW_ORIGIN`. */
+export function environmentName(flag: string): string {
+  return `MOORING_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** What somebody wrote: options of the command line by flag; whatever is absent comes from the environment. */
+export type WrittenSettings = Readonly<Record<string, string | undefined>>;
+
+/** Reads settings from the command line, then the environment, then the defaults, and checks their relations. */
+export function readSettings(written: WrittenSettings, environment: WrittenSettings): Settings {
+  const values: Record<string, unknown> = {};
+  for (const setting of settingSpecs) {
+    const variable = environmentName(setting.flag);
+    const byFlag = written[setting.flag];
+    const byVariable = environment[variable];
+    if (byFlag !== undefined) {
+      values[setting.key] = setting.read(byFlag, `--${setting.flag}`);
+    } else if (byVariable !== undefined && byVariable !== "") {
+      values[setting.key] = setting.read(byVariable, variable);
+    }
+  }
+  return completeSettings(values as Partial<Settings>);
+}
+
+/** Puts the defaults where nothing was given, and checks the relations between settings. */
+export function completeSettings(given: Partial<Settings>): Settings {
+  const settings: Record<string, unknown> = {};
+  for (const { key, fallback } of settingSpecs) {
+    settings[key] = given[key] ?? fallback;
+  }
+  const complete = settings as unknown as Settings;
+  checkRelations(complete);
+  return complete;
+}
+
+/** Throws a {@link SettingsError} that names both settings when two of them contradict each other. */
+function checkRelations(settings: Settings): void {
+  if (settings.renew < 50) {
+    throw new SettingsError(
+      `renew is ${settings.renew} ms: give at least 50 ms, for each node writes to Redis so often.`,
+    );
+  }
+  if (settings.lease < 2 * settings.renew) {
+    throw new SettingsError(
+      `lease (${settings.lease} ms) must be at least twice renew (${settings.renew} ms), or one lost renewal makes a healthy node count as gone. Raise lease or lower renew.`,
+    );
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The names of all events that Mooring logs. They are stable: operators count and alert by them (docs/operations.md).
+ */
+export type LogEvent =
+  | "node-started"
+  | "node-stopping"
+  | "node-stopped"
+  | "session-opened"
+  | "session-closed"
+  | "misrouted"
+  | "refused"
+  | "unknown"
+  | "request-failed"
+  | "server-error"
+  | "stream-overflowed"
+  | "registry-down"
+  | "registry-up"
+  | "registry-subscription-down"
+  | "registry-subscription-up"
+  | "registry-write-deferred"
+  | "registry-write-dropped"
+  | "registry-entry-missing"
+  | "admin-request-failed"
+  | "app-failed"
+  | "cluster-starting"
+  | "cluster-ready"
+  | "cluster-stopping"
+  | "cluster-stopped"
+  | "process-started"
+  | "process-exited"
+  | "edge-published";
+
+/** What a log line says besides its event: plain data, in the words of docs/glossary.md. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Where a part of Mooring says what happened. */
+export interface Log {
+  debug(event: LogEvent, fields?: LogFields): void;
+  info(event: LogEvent, fields?: LogFields): void;
+  warn(event: LogEvent, fields?: LogFields): void;
+  error(event: LogEvent, fields?: LogFields): void;
+}
+
+/** For nodes embedded in an app that gives no log. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,0 +1,93 @@
+import type { Owner } from "../model/locate.ts";
+
+/** A session as the registry knows it: that it exists, and who owns it. */
+export interface SessionRecord {
+  /** `<tag>.<random>`. */
+  readonly id: string;
+  readonly owner: Owner;
+  /** Counts changes of owner, from 1. */
+  readonly epoch: number;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** The client's own name and version, as "name/version", cut at 128 characters. */
+  readonly client?: string | undefined;
+}
+
+/** A node as the registry knows it. */
+export interface NodeRecord {
+  readonly name: string;
+  readonly tag: string;
+  /** New at each start of the node. */
+  readonly incarnation: string;
+  /** Where the node serves, e.g. `http://127.0.0.1:3001`. */
+  readonly url: string;
+  /** Where its admin listener is, if it has one. */
+  readonly admin?: string | undefined;
+  readonly pid: number;
+  /** When it started: milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** Why a registry call failed: the closed set of codes of {@link RegistryError}. */
+export type RegistryErrorCode =
+  /** No answer: connection refused, lost, or over the deadline. Whether a write took effect is not known. */
+  | "unavailable"
+  /** The registry answered, but with an error of its own (wrong password, read-only replica, out of memory). */
+  | "refused";
+
+export class RegistryError extends Error {
+  override readonly name = "RegistryError";
+  readonly code: RegistryErrorCode;
+  constructor(code: RegistryErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * Who owns which session. Each promise below is held by test/contracts/registry.ts, which every adapter passes.
+ * Every call ends within the adapter's deadline: with its result, or with a {@link RegistryError}.
+ */
+export interface Registry {
+  /** Connects. Rejects with a RegistryError that says what to check when the registry does not answer. */
+  start(): Promise<void>;
+
+  /** Notes a new session, with a TTL of 30 days, in one write. Writing the same record again changes nothing. */
+  claim(record: SessionRecord): Promise<void>;
+
+  /** One read. Undefined: no such session. */
+  find(id: string): Promise<SessionRecord | undefined>;
+
+  /**
+   * Gives sessions in use their full TTL again. Never creates a key: ids that are not in the registry come back as
+   * the result.
+   */
+  renew(ids: readonly string[]): Promise<readonly string[]>;
+
+  /**
+   * Removes a session, whoever owns it, and tells every node (see {@link onClosed}). Gives whether it was there;
+   * every node is told also when it was not, because an owner may hold a copy of what the registry lost.
+   */
+  close(id: string): Promise<boolean>;
+
+  /** Calls back with the id of each session that any node closes, this one included. Gives the way to stop it. */
+  onClosed(listener: (id: string) => void): () => void;
+
+  /** Notes a node for `ttlMs`; repeated before that is over by a node that lives. */
+  join(node: NodeRecord, ttlMs: number): Promise<void>;
+
+  /** Removes the node, unless another incarnation of it has joined since. */
+  leave(node: NodeRecord): Promise<void>;
+
+  /** All nodes whose time is not over, in the order of their names. */
+  nodes(): Promise<readonly NodeRecord[]>;
+
+  /** One node by its tag, or undefined when its time is over or it left. */
+  node(tag: string): Promise<NodeRecord | undefined>;
+
+  /** Calls back when the connection is lost (false) and when it is back (true). Gives the way to stop it. */
+  onReachable(listener: (reachable: boolean) => void): () => void;
+
+  /** Ends connections and timers. Later calls are rejected. */
+  stop(): Promise<void>;
+}
