@@ -1,0 +1,46 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Log } from "../ports/log.ts";
+import type { SessionContext } from "./session-context.ts";
+import type { McpServerLike } from "./transport-types.ts";
+
+/** What the person's own code gets when a session begins. */
+export interface ServerContext {
+  readonly session: SessionContext;
+}
+
+/** What the person's own app gets when its node starts. */
+export interface AppContext {
+  readonly node: { readonly name: string; readonly tag: string };
+  /** The Redis URL that the node was given, for the app's own use; absent in a cluster of one. */
+  readonly redis: string | undefined;
+  readonly log: Log;
+  /** Aborts when the node stops: close connections and timers then. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers all HTTP requests outside `/mcp`. */
+export type AppHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** Makes the MCP server of one session: SDK v2 (`@modelcontextprotocol/server`) or v1 (`@modelcontextprotocol/sdk`). */
+export type ServerFactory = (context: ServerContext) => McpServerLike | Promise<McpServerLike>;
+
+export interface ServerOptions {
+  /** Makes the app that answers every path but `/mcp`, once per node. */
+  readonly app?: (context: AppContext) => AppHandler | Promise<AppHandler>;
+  /** The path at which the app serves GraphQL, e.g. `/graphql`: `mooring up` prints its address. */
+  readonly graphql?: string;
+}
+
+/** What a server module exports as its default: see {@link defineServer}. */
+export interface ServerDefinition extends ServerOptions {
+  readonly create: ServerFactory;
+}
+
+/**
+ * Defines what a cluster serves; the default export of a server module.
+ *
+ * @param create called once for each session, with its {@link SessionContext}
+ */
+export function defineServer(create: ServerFactory, options: ServerOptions = {}): ServerDefinition {
+  return { create, ...options };
+}

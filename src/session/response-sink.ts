@@ -1,0 +1,44 @@
+/**
+ * Where an answer is written: the part of Node's ServerResponse that a session uses, so that a web-standard response
+ * can stand in its place.
+ */
+export interface ResponseSink {
+  writeHead(status: number, headers: string[]): unknown;
+  flushHeaders(): void;
+  write(text: string): boolean;
+  end(text?: string): unknown;
+  /** Bytes accepted by `write` that have not left yet. */
+  readonly writableLength: number;
+  /** Whether the connection is gone. */
+  readonly destroyed: boolean;
+  readonly headersSent: boolean;
+  /** "close": the answer has ended or its connection is gone. */
+  once(event: "close", listener: () => void): unknown;
+}
+
+/** The head of an SSE answer. `no-transform` and `X-Accel-Buffering` keep proxies from holding events back. */
+export function sseHead(sessionId: string, length?: number): string[] {
+  const head = [
+    "Content-Type",
+    "text/event-stream",
+    "Cache-Control",
+    "no-cache, no-transform",
+    "X-Accel-Buffering",
+    "no",
+    "mcp-session-id",
+    sessionId,
+  ];
+  if (length !== undefined) head.push("Content-Length", String(length));
+  return head;
+}
+
+/** Writes a whole answer at once, head and body together: Traefik cuts answers off whose head leaves earlier. */
+export function answer(sink: ResponseSink, status: number, head: readonly string[], body: string): void {
+  sink.writeHead(status, [...head, "Content-Length", String(Buffer.byteLength(body))]);
+  sink.end(body);
+}
+
+/** Writes a whole JSON answer. */
+export function answerJson(sink: ResponseSink, status: number, body: string, head: readonly string[] = []): void {
+  answer(sink, status, ["Content-Type", "application/json", ...head], body);
+}

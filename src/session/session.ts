@@ -1,0 +1,104 @@
+import { parseSessionId } from "../model/session-id.ts";
+import type { ServerDefinition } from "./define-server.ts";
+import type { KeepAlive } from "./keep-alive.ts";
+import type { RetainedEvents } from "./retained-events.ts";
+import type { SessionContext } from "./session-context.ts";
+import { SessionState } from "./state.ts";
+import { SessionTransport } from "./transport.ts";
+import type { McpServerLike } from "./transport-types.ts";
+
+/** What the sessions of a node share. */
+export interface SessionHost {
+  readonly node: { readonly name: string; readonly tag: string };
+  readonly definition: ServerDefinition;
+  readonly retained: RetainedEvents;
+  readonly keepAlive: KeepAlive;
+  readonly answerAsJson: boolean;
+  now(): number;
+  /** A stream's client reads more slowly than the server writes. */
+  overflowed(session: string, stream: string): void;
+  /** The server reported an error that no request answers for. */
+  serverFailed(session: string, error: Error): void;
+}
+
+/** What is known of a session when it begins. */
+export interface SessionStart {
+  readonly id: string;
+  readonly epoch: number;
+  /** "name/version", as the client says. */
+  readonly client: string;
+}
+
+/** One live session: the server made for it, its transport and its state. */
+export class Session {
+  readonly id: string;
+  readonly home: string;
+  readonly epoch: number;
+  readonly client: string;
+  readonly createdAt: number;
+  readonly transport: SessionTransport;
+  lastSeenAt: number;
+  readonly #server: McpServerLike;
+  readonly #end: AbortController;
+
+  private constructor(
+    start: SessionStart,
+    now: number,
+    parts: { transport: SessionTransport; server: McpServerLike; end: AbortController },
+  ) {
+    this.id = start.id;
+    this.home = parseSessionId(start.id)?.tag ?? "";
+    this.epoch = start.epoch;
+    this.client = start.client;
+    this.createdAt = now;
+    this.lastSeenAt = now;
+    this.transport = parts.transport;
+    this.#server = parts.server;
+    this.#end = parts.end;
+  }
+
+  /** Makes the session's server and connects it. Rejects with what the person's own code threw. */
+  static async open(host: SessionHost, start: SessionStart): Promise<Session> {
+    const end = new AbortController();
+    const state = new SessionState();
+    const context: SessionContext = {
+      id: start.id,
+      node: host.node,
+      epoch: start.epoch,
+      signal: end.signal,
+      state: (key, initial) => state.cell(key, initial),
+    };
+    const transport = new SessionTransport({
+      sessionId: start.id,
+      ring: host.retained.ring(),
+      keepAlive: host.keepAlive,
+      answerAsJson: host.answerAsJson,
+      now: host.now,
+      overflowed: (stream) => host.overflowed(start.id, stream),
+    });
+    transport.onerror = (error) => host.serverFailed(start.id, error);
+    const server = await host.definition.create({ session: context });
+    try {
+      await server.connect(transport as never);
+    } catch (error) {
+      end.abort();
+      throw error;
+    }
+    return new Session(start, host.now(), { transport, server, end });
+  }
+
+  /**
+   * Ends this node's copy: its calls are answered, its streams end, its server is closed, its signal aborts. Never
+   * rejects: whatever the person's own code throws here, the session is over.
+   */
+  async close(): Promise<Error | undefined> {
+    this.#end.abort();
+    try {
+      await this.transport.close();
+      await this.#server.close();
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+}
