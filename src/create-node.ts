@@ -1,0 +1,191 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { completeSettings, type Settings } from "./model/settings.ts";
+import { tagOf } from "./model/tag.ts";
+import { isLocalUrl } from "./node/access.ts";
+import { Front } from "./node/front.ts";
+import { McpEndpoint } from "./node/mcp-endpoint.ts";
+import { Membership } from "./node/membership.ts";
+import { NodeMetrics } from "./node/metrics.ts";
+import { SessionKeeper } from "./node/session-keeper.ts";
+import { webExchange } from "./node/web-exchange.ts";
+import { type Clock, systemClock } from "./ports/clock.ts";
+import { type Log, silentLog } from "./ports/log.ts";
+import type { NodeRecord, Registry } from "./ports/registry.ts";
+import { DeferredWrites } from "./registry/deferred-writes.ts";
+import { openRegistry } from "./registry/open-registry.ts";
+import { Renewals } from "./registry/renewals.ts";
+import type { AppHandler, ServerDefinition, ServerFactory } from "./session/define-server.ts";
+import { KeepAlive } from "./session/keep-alive.ts";
+import { RetainedEvents } from "./session/retained-events.ts";
+import type { Session, SessionHost } from "./session/session.ts";
+
+/** What `createNode` takes: every setting of a node (`--allow-origin` is `allowOrigin`), and these. */
+export interface NodeOptions extends Partial<Settings> {
+  readonly server: ServerDefinition | ServerFactory;
+  /** Unique in the cluster. */
+  readonly name: string;
+  /** Where the node serves, e.g. `http://10.0.0.7:3001`: what the edge and other nodes are told. */
+  readonly url: string;
+  /** A registry of one's own making. Without it: Redis at `redis`; without that, memory (a cluster of one). */
+  readonly registry?: Registry;
+  /** `redis://`, `rediss://` (TLS), `redis+sentinel://`, `redis+cluster://`. */
+  readonly redis?: string | undefined;
+  readonly log?: Log;
+  readonly clock?: Clock;
+}
+
+/** A live session, as operators see it. */
+export interface SessionInfo {
+  readonly id: string;
+  /** The name of the node that owns it. */
+  readonly node: string;
+  /** The tag of its home. */
+  readonly home: string;
+  readonly epoch: number;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+  /** "name/version" as the client says. */
+  readonly client: string | null;
+  readonly protocolVersion: string | null;
+  /** Open response streams. */
+  readonly streams: number;
+  /** Calls that have begun and not ended. */
+  readonly inFlight: number;
+  readonly principal: string | null;
+}
+
+/** One node of a cluster, embedded in this process. */
+export interface MooringNode {
+  readonly name: string;
+  readonly tag: string;
+  readonly incarnation: string;
+  /** The admin listener's address, e.g. `http://127.0.0.1:9401`, or undefined when it is off. */
+  readonly admin: string | undefined;
+  /** Answers one request of Node's http server: `/mcp`, and the app's paths. */
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Answers one request of a web-standard framework. `/mcp` only; other paths give 404. */
+  fetch(request: Request): Promise<Response>;
+  /** Whether this node can serve the session. False for one that exists only in the registry (logged as misrouted). */
+  hasSession(id: string): Promise<boolean>;
+  /** The sessions that this node owns. */
+  sessions(): SessionInfo[];
+  /** All nodes that the registry knows. */
+  nodes(): Promise<readonly NodeRecord[]>;
+  /** Ends a session wherever it lives. Gives whether it existed. */
+  close(id: string): Promise<boolean>;
+  /** Ends all sessions of this node gracefully, leaves the cluster, frees every socket and timer. */
+  stop(): Promise<void>;
+}
+
+/** How often retained events are looked through for those that are too old. */
+const sweepMs = 30_000;
+
+/**
+ * Makes a node and lets it join its cluster. Rejects with a SettingsError when settings contradict each other, with a
+ * RegistryError when the registry does not answer, and with what the module's own app threw when it started.
+ */
+export async function createNode(options: NodeOptions): Promise<MooringNode> {
+  const settings = completeSettings(options);
+  const { name, url, log = silentLog, clock = systemClock } = options;
+  const definition = typeof options.server === "function" ? { create: options.server } : options.server;
+  const registry = options.registry ?? openRegistry({ redis: options.redis, namespace: settings.namespace, log });
+  await registry.start();
+
+  const tag = tagOf(name);
+  const incarnation = randomUUID();
+  const now = () => clock.now();
+  const retained = new RetainedEvents();
+  const keepAlive = new KeepAlive();
+  const writes = new DeferredWrites({ registry, log });
+  const renewals = new Renewals({ registry, log });
+  const host: SessionHost = {
+    node: { name, tag },
+    definition,
+    retained,
+    keepAlive,
+    answerAsJson: settings.answers === "json",
+    now,
+    overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
+    serverFailed: (session, error) => log.debug("server-error", { session, error: error.message }),
+  };
+  const metrics = new NodeMetrics();
+  const keeper = new SessionKeeper({ host, incarnation, registry, writes, renewals, metrics, log });
+  metrics.observe(() => ({
+    sessions: keeper.size,
+    streams: keepAlive.size,
+    inFlight: keeper.inFlight,
+    retainedBytes: retained.bytes,
+    writes: writes.counts(),
+  }));
+  const access = { ...settings, loopback: isLocalUrl(url) };
+  const endpoint = new McpEndpoint({ keeper, access, metrics, log, now });
+  const sweep = setInterval(() => retained.sweep(now()), sweepMs).unref();
+  const ending = new AbortController();
+  const record: NodeRecord = { name, tag, incarnation, url, pid: process.pid, since: now() };
+  const membership = new Membership(registry, record, settings, log);
+
+  let stopping: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    log.info("node-stopping", { node: name, sessions: keeper.size });
+    await membership.leave();
+    await keeper.stop();
+    ending.abort();
+    keepAlive.stop();
+    clearInterval(sweep);
+    await renewals.stop();
+    await writes.stop();
+    await registry.stop();
+    log.info("node-stopped", { node: name });
+  }
+
+  let app: AppHandler | undefined;
+  try {
+    app = await definition.app?.({ node: { name, tag }, redis: options.redis, log, signal: ending.signal });
+    await membership.join();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  log.info("node-started", { node: name, tag, url });
+
+  const front = new Front({ endpoint, app, access, log });
+  return {
+    name,
+    tag,
+    incarnation,
+    admin: undefined,
+    handle: (request, response) => front.handle(request, response),
+    fetch: (request) => {
+      const { exchange, response } = webExchange(request);
+      void front.answer(exchange);
+      return response;
+    },
+    hasSession: (id) => keeper.has(id),
+    sessions: () => keeper.all().map((session) => sessionInfo(session, name)),
+    nodes: () => registry.nodes(),
+    close: async (id) => (await keeper.close(id)) === undefined,
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+function sessionInfo(session: Session, node: string): SessionInfo {
+  const { id, home, epoch, createdAt, lastSeenAt, client, transport } = session;
+  return {
+    id,
+    node,
+    home,
+    epoch,
+    createdAt,
+    lastSeenAt,
+    client,
+    protocolVersion: transport.protocolVersion ?? null,
+    streams: transport.streams,
+    inFlight: transport.inFlight,
+    principal: null,
+  };
+}

@@ -1,0 +1,24 @@
+// For people who serve with Mooring.
+export { createNode, type MooringNode, type NodeOptions, type SessionInfo } from "./create-node.ts";
+export { type Settings, SettingsError } from "./model/settings.ts";
+// For people who write adapters.
+export type { Clock } from "./ports/clock.ts";
+export type { Log, LogEvent, LogFields } from "./ports/log.ts";
+export {
+  type NodeRecord,
+  type Registry,
+  RegistryError,
+  type RegistryErrorCode,
+  type SessionRecord,
+} from "./ports/registry.ts";
+export {
+  type AppContext,
+  type AppHandler,
+  defineServer,
+  type ServerContext,
+  type ServerDefinition,
+  type ServerFactory,
+  type ServerOptions,
+} from "./session/define-server.ts";
+export type { SessionContext, StateCell } from "./session/session-context.ts";
+export type { McpServerLike } from "./session/transport-types.ts";

@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { ResponseSink } from "../session/response-sink.ts";
+
+/** One HTTP request and the place for its answer, whether they come from Node's http or from a web-standard framework. */
+export interface Exchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly sink: ResponseSink & { setHeader(name: string, value: string): unknown };
+  /** Reads the body as text. Rejects when the client goes away before its end. */
+  body(maxBytes: number): Promise<string | "too-large">;
+}
+
+export function nodeExchange(request: IncomingMessage, response: ServerResponse): Exchange {
+  return {
+    method: request.method ?? "GET",
+    url: request.url ?? "/",
+    headers: request.headers,
+    sink: response,
+    body: (maxBytes) => readBody(request, maxBytes),
+  };
+}
+
+/** The client hung up before its request was whole: nobody waits for an answer. */
+export class ClientGone extends Error {
+  override readonly name = "ClientGone";
+}
+
+function readBody(request: IncomingMessage, maxBytes: number): Promise<string | "too-large"> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) {
+        // The rest is thrown away by Node once the answer has left.
+        request.removeAllListeners("data");
+        resolve("too-large");
+        return;
+      }
+      chunks.push(chunk);
+    });
+    request.once("end", () => {
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer).toString() : Buffer.concat(chunks).toString());
+    });
+    request.once("error", (error) => reject(new ClientGone("The request broke off", { cause: error })));
+    request.once("close", () => reject(new ClientGone("The request broke off")));
+  });
+}

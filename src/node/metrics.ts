@@ -1,0 +1,136 @@
+import { Counter, Gauge, Registry } from "prom-client";
+import type { RefusalReason } from "../model/refusal.ts";
+
+/**
+ * What became of a request for `/mcp`. `here`: its session answered it. `refused`: its session can't be served, for the
+ * reason given. `rejected`: it broke a rule of HTTP or MCP. `failed`: the node's own fault.
+ */
+export type RequestWay = "here" | "refused" | "rejected" | "failed";
+
+/** What a node looks up about itself when it is asked, instead of counting it on a request's way. */
+export interface NodeFigures {
+  /** Sessions that the node owns now. */
+  readonly sessions: number;
+  /** Open response streams now. */
+  readonly streams: number;
+  /** Calls that have begun and not ended. */
+  readonly inFlight: number;
+  /** Bytes of events that are kept for Last-Event-ID. */
+  readonly retainedBytes: number;
+  /** Writes to the registry that wait now, and since the start those that had to wait and those given up. */
+  readonly writes: { readonly pending: number; readonly deferred: number; readonly dropped: number };
+}
+
+const noFigures: NodeFigures = {
+  sessions: 0,
+  streams: 0,
+  inFlight: 0,
+  retainedBytes: 0,
+  writes: { pending: 0, deferred: 0, dropped: 0 },
+};
+
+/** The figures of one node, in a Prometheus registry of its own, so that several nodes can share a process. */
+export class NodeMetrics {
+  readonly #registry = new Registry();
+  readonly #requests: Counter<"way" | "reason">;
+  readonly #opened: Counter;
+  readonly #ended: Counter<"ending">;
+  readonly #registryFailures: Counter;
+  /** A counter's child is found once by its labels: finding it costs more than counting. */
+  readonly #ways = new Map<string, Counter.Internal>();
+  #read: () => NodeFigures = () => noFigures;
+
+  constructor() {
+    const registers = [this.#registry];
+    this.#requests = new Counter({
+      name: "mooring_requests_total",
+      help: "Requests for /mcp, by what became of them and, for refused ones, the reason",
+      labelNames: ["way", "reason"],
+      registers,
+    });
+    this.#opened = new Counter({ name: "mooring_sessions_opened_total", help: "Sessions that began here", registers });
+    this.#ended = new Counter({
+      name: "mooring_sessions_ended_total",
+      help: "Sessions that ended here, by how",
+      labelNames: ["ending"],
+      registers,
+    });
+    this.#registryFailures = new Counter({
+      name: "mooring_registry_failures_total",
+      help: "Calls to the registry that failed or were over their deadline",
+      registers,
+    });
+    this.#gauge("mooring_sessions", "Sessions that this node owns", (now) => now.sessions);
+    this.#gauge("mooring_streams", "Open response streams", (now) => now.streams);
+    this.#gauge("mooring_calls_in_flight", "Calls that have begun and not ended", (now) => now.inFlight);
+    this.#gauge("mooring_retained_bytes", "Bytes of events kept for Last-Event-ID", (now) => now.retainedBytes);
+    this.#gauge("mooring_registry_writes_pending", "Writes that wait for the registry", (now) => now.writes.pending);
+    this.#total(
+      "mooring_registry_writes_deferred_total",
+      "Writes to the registry that had to wait",
+      (now) => now.writes.deferred,
+    );
+    this.#total(
+      "mooring_registry_writes_dropped_total",
+      "Writes to the registry that were given up",
+      (now) => now.writes.dropped,
+    );
+  }
+
+  /** Where the figures of the moment come from; asked at each scrape. */
+  observe(read: () => NodeFigures): void {
+    this.#read = read;
+  }
+
+  request(way: RequestWay, reason: RefusalReason | "" = ""): void {
+    const key = `${way} ${reason}`;
+    let counter = this.#ways.get(key);
+    if (counter === undefined) {
+      counter = this.#requests.labels(way, reason);
+      this.#ways.set(key, counter);
+    }
+    counter.inc();
+  }
+
+  sessionOpened(): void {
+    this.#opened.inc();
+  }
+
+  sessionEnded(ending: string): void {
+    this.#ended.inc({ ending });
+  }
+
+  registryFailed(): void {
+    this.#registryFailures.inc();
+  }
+
+  /** All figures, in the text format of Prometheus. */
+  async text(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #gauge(name: string, help: string, pick: (figures: NodeFigures) => number): void {
+    const read = () => this.#read();
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(pick(read()));
+      },
+    });
+  }
+
+  #total(name: string, help: string, pick: (figures: NodeFigures) => number): void {
+    const read = () => this.#read();
+    new Counter({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(pick(read()));
+      },
+    });
+  }
+}
