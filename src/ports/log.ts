@@ -28,7 +28,13 @@ export type LogEvent =
   | "cluster-stopped"
   | "process-started"
   | "process-exited"
-  | "edge-published";
+  | "process-output"
+  | "edge-published"
+  | "edge-refused"
+  | "program-fetching"
+  | "program-installed"
+  | "command-failed"
+  | "nodes-silent";
 
 /** What a log line says besides its event: plain data, in the words of docs/glossary.md. */
 export type LogFields = Readonly<Record<string, unknown>>;

@@ -52,7 +52,10 @@ export interface Registry {
   /** Connects. Rejects with a RegistryError that says what to check when the registry does not answer. */
   start(): Promise<void>;
 
-  /** Notes a new session, with a TTL of 30 days, in one write. Writing the same record again changes nothing. */
+  /**
+   * Notes a new session, with a TTL of 30 days, in one write. An id that is there already keeps its record, so that
+   * writing again after an answer that got lost changes nothing.
+   */
   claim(record: SessionRecord): Promise<void>;
 
   /** One read. Undefined: no such session. */

@@ -1,0 +1,180 @@
+import type { Log } from "../ports/log.ts";
+import { type Registry, RegistryError, type SessionRecord } from "../ports/registry.ts";
+
+export interface DeferredWritesOptions {
+  readonly registry: Registry;
+  readonly log: Log;
+  /** The most writes kept; beyond it the oldest is dropped. */
+  readonly limit?: number;
+  /** How often kept writes are tried again although no outage was noticed: a registry may answer and refuse. */
+  readonly retryEveryMs?: number;
+}
+
+/** How a close went: whether the session was in the registry, or that this will be known only later. */
+export type CloseOutcome = "closed" | "not-there" | "deferred";
+
+interface Kept {
+  readonly id: string;
+  readonly write: { readonly kind: "claim"; readonly record: SessionRecord } | { readonly kind: "close" };
+  /** Whether an attempt is under way. */
+  trying: boolean;
+  /** Whether it failed before: only then it counts as deferred. */
+  deferred: boolean;
+}
+
+/** Writes that go to the registry together. */
+const batchSize = 100;
+
+/** For the last attempt when the node stops. */
+const farewellMs = 2_000;
+
+/**
+ * A node's writes of sessions. A registry that fails never fails what the node can do by itself: the write is kept, and
+ * done again when the registry is back. A close takes the place of a claim of the same session that was not written
+ * yet, so that no session is noted after its end.
+ */
+export class DeferredWrites {
+  readonly #registry: Registry;
+  readonly #log: Log;
+  readonly #limit: number;
+  readonly #retryEveryMs: number;
+  /** By session, the oldest first. Also those under way, for a close must be able to overtake a claim. */
+  readonly #kept = new Map<string, Kept>();
+  readonly #stopListening: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> | undefined;
+  #stopped = false;
+  #deferredCount = 0;
+  #droppedCount = 0;
+
+  constructor({ registry, log, limit = 100_000, retryEveryMs = 5_000 }: DeferredWritesOptions) {
+    this.#registry = registry;
+    this.#log = log;
+    this.#limit = limit;
+    this.#retryEveryMs = retryEveryMs;
+    this.#stopListening = registry.onReachable((reachable) => {
+      if (reachable) void this.flush();
+    });
+  }
+
+  /** Since the start: writes that had to wait, and those given up. `pending`: those that wait now. */
+  counts(): { readonly pending: number; readonly deferred: number; readonly dropped: number } {
+    let pending = 0;
+    for (const { deferred } of this.#kept.values()) if (deferred) pending += 1;
+    return { pending, deferred: this.#deferredCount, dropped: this.#droppedCount };
+  }
+
+  /** Notes a new session: now or later. Never rejects. */
+  async claim(record: SessionRecord): Promise<"written" | "deferred"> {
+    const kept = this.#keep({ id: record.id, write: { kind: "claim", record }, trying: true, deferred: false });
+    return (await this.#try(kept)) === "deferred" ? "deferred" : "written";
+  }
+
+  /** Removes a session and tells every node: now or later. Never rejects. */
+  async close(id: string): Promise<CloseOutcome> {
+    const outcome = await this.#try(this.#keep({ id, write: { kind: "close" }, trying: true, deferred: false }));
+    return outcome === "deferred" ? "deferred" : outcome ? "closed" : "not-there";
+  }
+
+  /** Tries all kept writes, until the registry fails again. */
+  async flush(): Promise<void> {
+    this.#flushing ??= this.#flushAll().finally(() => {
+      this.#flushing = undefined;
+    });
+    await this.#flushing;
+  }
+
+  /** Tries once more, for a short time, then gives up what is left. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopListening();
+    clearTimeout(this.#timer);
+    if (this.#kept.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, farewellMs);
+    });
+    await Promise.race([this.flush(), enough]);
+    clearTimeout(timer);
+    for (const kept of [...this.#kept.values()]) this.#drop(kept, "the node stops");
+  }
+
+  #keep(kept: Kept): Kept {
+    // Removed first: what is written of a session now is younger than all others.
+    this.#kept.delete(kept.id);
+    this.#kept.set(kept.id, kept);
+    if (this.#kept.size > this.#limit) {
+      const [oldest] = this.#kept.values();
+      if (oldest !== undefined) this.#drop(oldest, `more than ${this.#limit} writes wait`);
+    }
+    return kept;
+  }
+
+  #drop(kept: Kept, why: string): void {
+    this.#kept.delete(kept.id);
+    this.#droppedCount += 1;
+    this.#log.error("registry-write-dropped", { session: kept.id, write: kept.write.kind, why });
+  }
+
+  /** Gives what the registry's close gave, true for a claim. */
+  async #try(kept: Kept): Promise<boolean | "deferred"> {
+    kept.trying = true;
+    try {
+      const { write } = kept;
+      const done = write.kind === "close" ? await this.#registry.close(kept.id) : await this.#claim(write.record);
+      if (this.#kept.get(kept.id) === kept) this.#kept.delete(kept.id);
+      return done;
+    } catch (error) {
+      this.#defer(kept, error);
+      return "deferred";
+    } finally {
+      kept.trying = false;
+    }
+  }
+
+  async #claim(record: SessionRecord): Promise<true> {
+    await this.#registry.claim(record);
+    return true;
+  }
+
+  #defer(kept: Kept, error: unknown): void {
+    // A later write of the same session took its place.
+    if (this.#kept.get(kept.id) !== kept) return;
+    if (!kept.deferred) {
+      kept.deferred = true;
+      this.#deferredCount += 1;
+      const code = error instanceof RegistryError ? error.code : "failed";
+      const why = error instanceof Error ? error.message : String(error);
+      this.#log.warn("registry-write-deferred", { session: kept.id, write: kept.write.kind, code, why });
+    }
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#stopped || this.#timer !== undefined) return;
+    // Up to a fifth later by chance, so that the nodes of a cluster don't all come back in one moment.
+    const ms = this.#retryEveryMs * (1 + Math.random() / 5);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.flush();
+    }, ms);
+  }
+
+  async #flushAll(): Promise<void> {
+    for (let healthy = true; healthy; ) {
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return;
+      const outcomes = await Promise.all(batch.map((kept) => this.#try(kept)));
+      healthy = !outcomes.includes("deferred");
+    }
+  }
+
+  #nextBatch(): Kept[] {
+    const batch: Kept[] = [];
+    for (const kept of this.#kept.values()) {
+      if (!kept.trying) batch.push(kept);
+      if (batch.length === batchSize) break;
+    }
+    return batch;
+  }
+}

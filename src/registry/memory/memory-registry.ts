@@ -1,0 +1,88 @@
+import type { Clock } from "../../ports/clock.ts";
+import { systemClock } from "../../ports/clock.ts";
+import { type NodeRecord, type Registry, RegistryError, type SessionRecord } from "../../ports/registry.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+export interface MemoryRegistryOptions {
+  /** Shared by the registries of several nodes in one process; without it, a cluster of one. */
+  readonly store?: MemoryStore;
+  readonly clock?: Clock;
+}
+
+/** The registry in this process's memory. It is always reachable, and gone with the process. */
+export class MemoryRegistry implements Registry {
+  readonly #store: MemoryStore;
+  readonly #clock: Clock;
+  readonly #stopListening = new Set<() => void>();
+  #state: "new" | "started" | "stopped" = "new";
+
+  constructor({ store = new MemoryStore(), clock = systemClock }: MemoryRegistryOptions = {}) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== "new") throw new Error(`A registry is started once; this one is ${this.#state} already.`);
+    this.#state = "started";
+  }
+
+  async claim(record: SessionRecord): Promise<void> {
+    this.#use("note a new session").claim(record, this.#clock.now());
+  }
+
+  async find(id: string): Promise<SessionRecord | undefined> {
+    return this.#use("find a session").find(id, this.#clock.now());
+  }
+
+  async renew(ids: readonly string[]): Promise<readonly string[]> {
+    const store = this.#use("renew sessions");
+    return ids.filter((id) => !store.renew(id, this.#clock.now()));
+  }
+
+  async close(id: string): Promise<boolean> {
+    return this.#use("close a session").close(id, this.#clock.now());
+  }
+
+  onClosed(listener: (id: string) => void): () => void {
+    const stop = this.#store.closed.add(listener);
+    this.#stopListening.add(stop);
+    return () => {
+      stop();
+      this.#stopListening.delete(stop);
+    };
+  }
+
+  async join(node: NodeRecord, ttlMs: number): Promise<void> {
+    this.#use("note a node").join(node, this.#clock.now() + ttlMs);
+  }
+
+  async leave(node: NodeRecord): Promise<void> {
+    this.#use("remove a node").leave(node);
+  }
+
+  async nodes(): Promise<readonly NodeRecord[]> {
+    return this.#use("list the nodes").nodes(this.#clock.now());
+  }
+
+  async node(tag: string): Promise<NodeRecord | undefined> {
+    return this.#use("find a node").node(tag, this.#clock.now());
+  }
+
+  /** Never calls: memory can't be lost without this process. */
+  onReachable(): () => void {
+    return () => {};
+  }
+
+  async stop(): Promise<void> {
+    this.#state = "stopped";
+    for (const stop of this.#stopListening) stop();
+    this.#stopListening.clear();
+  }
+
+  #use(doing: string): MemoryStore {
+    if (this.#state !== "started") {
+      throw new RegistryError("unavailable", `The registry can't ${doing}: it is ${this.#state}, not started.`);
+    }
+    return this.#store;
+  }
+}

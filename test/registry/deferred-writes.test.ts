@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DeferredWrites, type DeferredWritesOptions } from "../../src/registry/deferred-writes.ts";
+import { eventually } from "../support/eventually.ts";
+import { RecordedLog } from "../support/recorded-log.ts";
+import { FailingRegistry } from "./failing-registry.ts";
+
+const owner = { tag: "k3f9q2", incarnation: "first" };
+const session = (id: string) => ({ id, owner, epoch: 1, createdAt: 1_760_000_000_000 });
+
+describe("writes of sessions", () => {
+  let registry: FailingRegistry;
+  let log: RecordedLog;
+  let writes: DeferredWrites;
+
+  function start(options: Partial<DeferredWritesOptions> = {}): void {
+    writes = new DeferredWrites({ registry, log, retryEveryMs: 60_000, ...options });
+  }
+
+  beforeEach(async () => {
+    registry = new FailingRegistry();
+    await registry.start();
+    log = new RecordedLog();
+    start();
+  });
+  afterEach(async () => {
+    await writes.stop();
+  });
+
+  test("go to the registry at once while it answers", async () => {
+    expect(await writes.claim(session("a"))).toBe("written");
+    expect(await registry.find("a")).toEqual(session("a"));
+    expect(await writes.close("a")).toBe("closed");
+    expect(await writes.close("a")).toBe("not-there");
+    expect(writes.counts()).toEqual({ pending: 0, deferred: 0, dropped: 0 });
+  });
+
+  test.each(["unavailable", "refused"] as const)(
+    "never fail: one that is %s is kept, logged, counted",
+    async (code) => {
+      registry.failure = code;
+      expect(await writes.claim(session("a"))).toBe("deferred");
+      expect(await writes.close("b")).toBe("deferred");
+      expect(writes.counts()).toEqual({ pending: 2, deferred: 2, dropped: 0 });
+      expect(log.of("registry-write-deferred")).toEqual([
+        { session: "a", write: "claim", code, why: "Redis (in a test) is away." },
+        { session: "b", write: "close", code, why: "Redis (in a test) is away." },
+      ]);
+      registry.failure = undefined;
+      await writes.flush();
+    },
+  );
+
+  test("are done when the registry is reachable again, in their order, many at a time", async () => {
+    registry.failure = "unavailable";
+    for (let index = 0; index < 250; index += 1) await writes.claim(session(`s${index}`));
+    registry.failure = undefined;
+    registry.calls.length = 0;
+    registry.tellReachable(true);
+    await eventually(() => expect(writes.counts().pending).toBe(0));
+    expect(registry.calls).toEqual(Array.from({ length: 250 }, (_, index) => `claim s${index}`));
+    expect(writes.counts()).toEqual({ pending: 0, deferred: 250, dropped: 0 });
+  });
+
+  test("are tried again after a while also without word of reachability", async () => {
+    await writes.stop();
+    start({ retryEveryMs: 20 });
+    registry.failure = "refused";
+    await writes.claim(session("a"));
+    await eventually(() => expect(registry.calls.length).toBeGreaterThan(3));
+    registry.failure = undefined;
+    await eventually(async () => expect(await registry.find("a")).toEqual(session("a")));
+    expect(log.of("registry-write-deferred")).toHaveLength(1);
+  });
+
+  test("stop at the first failing batch while the registry stays away", async () => {
+    registry.failure = "unavailable";
+    for (let index = 0; index < 1_000; index += 1) await writes.claim(session(`s${index}`));
+    registry.calls.length = 0;
+    await writes.flush();
+    expect(registry.calls.length).toBeLessThanOrEqual(100);
+    expect(writes.counts().pending).toBe(1_000);
+  });
+
+  test("a close takes the place of a kept claim, and is still told", async () => {
+    registry.failure = "unavailable";
+    await writes.claim(session("a"));
+    await writes.close("a");
+    registry.failure = undefined;
+    const heard: string[] = [];
+    registry.onClosed((id) => heard.push(id));
+    await writes.flush();
+    await eventually(() => expect(heard).toEqual(["a"]));
+    expect(registry.calls.filter((call) => call === "claim a")).toHaveLength(1);
+    expect(await registry.find("a")).toBeUndefined();
+  });
+
+  test("a close that overtakes a claim under way is not undone by that claim's failure", async () => {
+    let open = () => {};
+    registry.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    registry.failure = "unavailable";
+    const claiming = writes.claim(session("a"));
+    registry.failure = undefined;
+    const closing = writes.close("a");
+    open();
+    expect(await claiming).toBe("deferred");
+    expect(await closing).toBe("not-there");
+    await writes.flush();
+    expect(registry.calls).toEqual(["claim a", "close a"]);
+    expect(writes.counts().pending).toBe(0);
+  });
+
+  test("beyond the limit the oldest is dropped, and logged", async () => {
+    await writes.stop();
+    start({ limit: 3 });
+    registry.failure = "unavailable";
+    for (const id of ["a", "b", "c", "d", "e"]) await writes.claim(session(id));
+    expect(writes.counts()).toEqual({ pending: 3, deferred: 5, dropped: 2 });
+    expect(log.of("registry-write-dropped").map((fields) => fields.session)).toEqual(["a", "b"]);
+    registry.failure = undefined;
+    await writes.flush();
+    expect(await registry.find("b")).toBeUndefined();
+    expect(await registry.find("c")).toEqual(session("c"));
+  });
+
+  test("at the end are tried once more; what can't be written is dropped, and logged", async () => {
+    registry.failure = "unavailable";
+    await writes.claim(session("lost"));
+    await writes.stop();
+    expect(log.of("registry-write-dropped")).toMatchObject([{ session: "lost", why: "the node stops" }]);
+
+    start();
+    await writes.claim(session("kept"));
+    registry.failure = undefined;
+    await writes.stop();
+    expect(await registry.find("kept")).toEqual(session("kept"));
+  });
+});

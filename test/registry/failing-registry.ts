@@ -1,0 +1,42 @@
+import { type Registry, RegistryError } from "../../src/ports/registry.ts";
+import { Listeners } from "../../src/registry/listeners.ts";
+import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+
+/** A registry in memory that fails when it is told to, and holds calls back. */
+export class FailingRegistry extends MemoryRegistry {
+  /** What each call fails with, while there is one. */
+  failure: "unavailable" | "refused" | undefined;
+  /** What each call waits for before it does anything. */
+  gate: Promise<void> = Promise.resolve();
+  /** Calls in their order, as `claim k3f9q2.a`. */
+  readonly calls: string[] = [];
+  readonly #reachable = new Listeners<boolean>();
+
+  override claim(...args: Parameters<Registry["claim"]>): Promise<void> {
+    return this.#unlessFailing(`claim ${args[0].id}`, () => super.claim(...args));
+  }
+
+  override close(id: string): Promise<boolean> {
+    return this.#unlessFailing(`close ${id}`, () => super.close(id));
+  }
+
+  override renew(ids: readonly string[]): Promise<readonly string[]> {
+    return this.#unlessFailing(`renew ${ids.length}`, () => super.renew(ids));
+  }
+
+  override onReachable(listener?: (reachable: boolean) => void): () => void {
+    return this.#reachable.add(listener ?? (() => {}));
+  }
+
+  tellReachable(reachable: boolean): void {
+    this.#reachable.tell(reachable);
+  }
+
+  async #unlessFailing<T>(call: string, run: () => Promise<T>): Promise<T> {
+    this.calls.push(call);
+    const { failure } = this;
+    await this.gate;
+    if (failure !== undefined) throw new RegistryError(failure, "Redis (in a test) is away.");
+    return await run();
+  }
+}

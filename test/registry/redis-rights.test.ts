@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { startValkey } from "../support/valkey.ts";
+import { redisRegistry } from "./redis-backend.ts";
+
+/** What a Redis user of Mooring has to be allowed; README and docs name the same. */
+const rights =
+  "+evalsha +eval +script|load +exists +hset +hget +hgetall +pexpire +del +zadd +zrange +zscore +zrem +ttl +ping +publish +subscribe";
+
+describe("a Redis user with few rights", () => {
+  test("needs these commands, Mooring's keys and its channel, and no more", async () => {
+    const valkey = await startValkey({
+      config: `user default on nopass resetkeys ~mcp:* resetchannels &mcp:closed -@all ${rights}`,
+    });
+    const registry = redisRegistry(valkey.url);
+    await registry.start();
+    const heard: string[] = [];
+    registry.onClosed((id) => heard.push(id));
+    const owner = { tag: "k3f9q2", incarnation: "first" };
+    const session = { id: "k3f9q2.a", owner, epoch: 1, createdAt: 1 };
+    const node = { name: "a", ...owner, url: "http://127.0.0.1:1", pid: 1, since: 1 };
+    await registry.claim(session);
+    expect(await registry.find(session.id)).toEqual(session);
+    expect(await registry.renew([session.id])).toEqual([]);
+    expect(await registry.close(session.id)).toBe(true);
+    await eventually(() => expect(heard).toEqual([session.id]));
+    await registry.join(node, 100);
+    expect(await registry.nodes()).toEqual([node]);
+    await eventually(async () => expect(await registry.nodes()).toEqual([]));
+    await registry.join(node, 5_000);
+    await registry.leave(node);
+    expect(await registry.nodes()).toEqual([]);
+    await registry.stop();
+    await valkey.stop();
+  });
+
+  test("is refused at the start when it may not subscribe", async () => {
+    const valkey = await startValkey({ config: "user default on nopass &* ~* +@all -subscribe" });
+    const starting = redisRegistry(valkey.url).start();
+    await expect(starting).rejects.toMatchObject({ code: "refused", message: expect.stringContaining("NOPERM") });
+    await expect(starting).rejects.toThrow("ACL SETUSER");
+    await valkey.stop();
+  });
+
+  test("is told so by the call that it may not make, and Redis counts as reachable", async () => {
+    const valkey = await startValkey({ config: "user default on nopass &* ~* +@all -pexpire" });
+    const registry = redisRegistry(valkey.url);
+    await registry.start();
+    const changes: boolean[] = [];
+    registry.onReachable((reachable) => changes.push(reachable));
+    await expect(registry.renew(["k3f9q2.a"])).rejects.toMatchObject({ code: "refused" });
+    expect(await registry.find("k3f9q2.a")).toBeUndefined();
+    expect(changes).toEqual([]);
+    await registry.stop();
+    await valkey.stop();
+  });
+});
