@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { request } from "undici";
+import { renderTraefik, type TraefikOptions } from "../../src/edge/traefik.ts";
+import { traefikPaths, writeTraefik, writeTraefikView } from "../../src/edge/traefik-files.ts";
+import type { ClusterView } from "../../src/edge/view.ts";
+import { findTraefik } from "../../src/local/binaries.ts";
+import { freePort } from "../support/free-port.ts";
+import { eventually } from "./eventually.ts";
+
+/** A router as Traefik's API tells it. */
+interface RouterState {
+  readonly name: string;
+  readonly status: string;
+  readonly provider: string;
+  readonly rule: string;
+  readonly priority: number;
+  readonly service: string;
+  readonly entryPoints: readonly string[];
+}
+
+interface Server {
+  readonly url: string;
+}
+
+/** A real Traefik with rendered files, on free ports of loopback. */
+export interface RealTraefik {
+  /** Without a path: `http://127.0.0.1:<port>`. */
+  readonly http: string;
+  readonly https: string;
+  /** What it logged so far, from the level of warnings on. */
+  log(): string;
+  routers(): Promise<RouterState[]>;
+  /** For each server of a service: "UP" or "DOWN". */
+  serverStatus(service: string): Promise<Record<string, string>>;
+  /** Writes another view, and resolves when it is in effect. */
+  show(view: ClusterView): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startTraefik(
+  view: ClusterView,
+  extra: Pick<TraefikOptions, "certificate"> = {},
+): Promise<RealTraefik> {
+  const folder = await mkdtemp(join(tmpdir(), "mooring-traefik-"));
+  const [web, websecure, api] = [await freePort(), await freePort(), await freePort()];
+  const options: TraefikOptions = {
+    web: `127.0.0.1:${web}`,
+    websecure: `127.0.0.1:${websecure}`,
+    api: `127.0.0.1:${api}`,
+    directory: traefikPaths(folder).directory,
+    acceptSeconds: 0,
+    finishSeconds: 1,
+    ...extra,
+  };
+  const paths = await writeTraefik(folder, renderTraefik(view, options));
+  const traefik = await runTraefik(paths.static);
+  const stop = async (): Promise<void> => {
+    await traefik.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+
+  async function read(path: string): Promise<unknown> {
+    const answer = await request(`http://${options.api}/api/${path}`);
+    return await answer.body.json();
+  }
+
+  const routers = async (): Promise<RouterState[]> => (await read("http/routers?per_page=1000")) as RouterState[];
+
+  async function inEffect(shown: ClusterView): Promise<void> {
+    const wanted = shown.nodes.filter((node) => node.state === "up").map((node) => node.url);
+    let confirmed = 0;
+    await eventually("the view is in effect", async () => {
+      if (traefik.ended()) return true;
+      const app = (await read("http/services/app@file")) as { name?: string; loadBalancer: { servers?: Server[] } };
+      // Before it has read its files Traefik knows no service at all.
+      if (app.name === undefined) return false;
+      const servers = app.loadBalancer.servers?.map((server) => server.url) ?? [];
+      // Traefik exchanges its entry points one after another: the API's may be a moment ahead of the others.
+      confirmed = servers.sort().join() === wanted.sort().join() ? confirmed + 1 : 0;
+      return confirmed === 2;
+    });
+    if (traefik.ended()) throw new Error("Traefik ended by itself");
+  }
+
+  try {
+    await inEffect(view);
+  } catch (error) {
+    await stop();
+    throw new Error(`${(error as Error).message}; Traefik said: ${traefik.log()}`);
+  }
+  return {
+    http: `http://127.0.0.1:${web}`,
+    https: `https://127.0.0.1:${websecure}`,
+    log: traefik.log,
+    routers,
+    async serverStatus(service) {
+      return ((await read(`http/services/${service}`)) as { serverStatus: Record<string, string> }).serverStatus;
+    },
+    async show(next) {
+      await writeTraefikView(folder, renderTraefik(next, options).view);
+      await inEffect(next);
+    },
+    stop,
+  };
+}
+
+/** A Traefik process with whatever files it is given. */
+interface TraefikProcess {
+  log(): string;
+  /** Whether it ended by itself. */
+  ended(): boolean;
+  stop(): Promise<void>;
+}
+
+export async function runTraefik(configFile: string): Promise<TraefikProcess> {
+  const { path } = await findTraefik();
+  const child = spawn(path, [`--configFile=${configFile}`], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-100_000);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  await once(child, "spawn");
+  const endWithUs = (): void => void child.kill("SIGKILL");
+  process.once("exit", endWithUs);
+  return {
+    log: () => output,
+    ended: () => child.exitCode !== null || child.signalCode !== null,
+    async stop() {
+      await end(child);
+      process.removeListener("exit", endWithUs);
+    },
+  };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
+  await exited;
+  clearTimeout(timer);
+}
