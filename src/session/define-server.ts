@@ -27,8 +27,6 @@ export type ServerFactory = (context: ServerContext) => McpServerLike | Promise<
 export interface ServerOptions {
   /** Makes the app that answers every path but `/mcp`, once per node. */
   readonly app?: (context: AppContext) => AppHandler | Promise<AppHandler>;
-  /** The path at which the app serves GraphQL, e.g. `/graphql`: `mooring up` prints its address. */
-  readonly graphql?: string;
 }
 
 /** What a server module exports as its default: see {@link defineServer}. */

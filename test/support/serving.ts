@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createNode, type MooringNode, type ServerDefinition } from "mooring";
+import { createNode, type MooringNode, type NodeOptions } from "mooring";
 
 /** One node in this process, on a free port of loopback. */
 export interface Serving {
@@ -12,15 +12,26 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-export async function serve(
-  server: ServerDefinition,
-  options: { readonly name?: string; readonly redis?: string } = {},
-): Promise<Serving> {
+/** What a node is given besides its server. Its url may be another than where it listens: the one of a proxy, say. */
+export type ServingOptions = Omit<Partial<NodeOptions>, "server">;
+
+export async function serve(server: NodeOptions["server"], options: ServingOptions = {}): Promise<Serving> {
   const http = createServer();
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-  const node = await createNode({ server, name: options.name ?? "node-1", url, redis: options.redis, admin: "off" });
+  const stopListening = async () => {
+    http.closeAllConnections();
+    http.close();
+    await once(http, "close");
+  };
+  let node: MooringNode;
+  try {
+    node = await createNode({ name: "node-1", url, admin: "off", ...options, server });
+  } catch (error) {
+    await stopListening();
+    throw error;
+  }
   http.on("request", (request, response) => node.handle(request, response));
   return {
     node,
@@ -28,9 +39,7 @@ export async function serve(
     mcp: `${url}/mcp`,
     async stop() {
       await node.stop();
-      http.closeAllConnections();
-      http.close();
-      await once(http, "close");
+      await stopListening();
     },
   };
 }
