@@ -9,7 +9,7 @@ module.exports = {
       comment: "Decisions are functions of plain data: no sockets, files, timers or processes.",
       severity: "error",
       from: { path: "^src/model/" },
-      to: { dependencyTypes: ["core", "npm"], pathNot: "^(node:)?crypto$" },
+      to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"], pathNot: "^(node:)?crypto$" },
     },
     ...layers.map((layer, index) => ({
       name: `${layer}-imports-only-what-stands-before-it`,

@@ -1,5 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AdminListener } from "./admin/admin-server.ts";
+import { startAdmin } from "./admin/start-admin.ts";
+import type { SessionView } from "./admin/target.ts";
 import { completeSettings, type Settings } from "./model/settings.ts";
 import { tagOf } from "./model/tag.ts";
 import { isLocalUrl } from "./node/access.ts";
@@ -35,27 +38,6 @@ export interface NodeOptions extends Partial<Settings> {
   readonly clock?: Clock;
 }
 
-/** A live session, as operators see it. */
-export interface SessionInfo {
-  readonly id: string;
-  /** The name of the node that owns it. */
-  readonly node: string;
-  /** The tag of its home. */
-  readonly home: string;
-  readonly epoch: number;
-  /** Milliseconds since 1970. */
-  readonly createdAt: number;
-  readonly lastSeenAt: number;
-  /** "name/version" as the client says. */
-  readonly client: string | null;
-  readonly protocolVersion: string | null;
-  /** Open response streams. */
-  readonly streams: number;
-  /** Calls that have begun and not ended. */
-  readonly inFlight: number;
-  readonly principal: string | null;
-}
-
 /** One node of a cluster, embedded in this process. */
 export interface MooringNode {
   readonly name: string;
@@ -70,7 +52,7 @@ export interface MooringNode {
   /** Whether this node can serve the session. False for one that exists only in the registry (logged as misrouted). */
   hasSession(id: string): Promise<boolean>;
   /** The sessions that this node owns. */
-  sessions(): SessionInfo[];
+  sessions(): SessionView[];
   /** All nodes that the registry knows. */
   nodes(): Promise<readonly NodeRecord[]>;
   /** Ends a session wherever it lives. Gives whether it existed. */
@@ -123,13 +105,18 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const endpoint = new McpEndpoint({ keeper, access, metrics, log, now });
   const sweep = setInterval(() => retained.sweep(now()), sweepMs).unref();
   const ending = new AbortController();
-  const record: NodeRecord = { name, tag, incarnation, url, pid: process.pid, since: now() };
-  const membership = new Membership(registry, record, settings, log);
+  const sessions = () => keeper.all().map((session) => sessionView(session, name));
+  const close = async (id: string) => (await keeper.close(id)) === undefined;
+  let record: NodeRecord = { name, tag, incarnation, url, pid: process.pid, since: now() };
 
+  let app: AppHandler | undefined;
+  let admin: AdminListener | undefined;
+  let membership: Membership | undefined;
   let stopping: Promise<void> | undefined;
+
   async function stop(): Promise<void> {
     log.info("node-stopping", { node: name, sessions: keeper.size });
-    await membership.leave();
+    await membership?.leave();
     await keeper.stop();
     ending.abort();
     keepAlive.stop();
@@ -137,12 +124,25 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await renewals.stop();
     await writes.stop();
     await registry.stop();
+    await admin?.stop();
     log.info("node-stopped", { node: name });
   }
 
-  let app: AppHandler | undefined;
   try {
     app = await definition.app?.({ node: { name, tag }, redis: options.redis, log, signal: ending.signal });
+    admin = await startAdmin(
+      {
+        metrics,
+        sessions,
+        close,
+        record: () => record,
+        state: () => "up",
+        nodes: () => registry.nodes(),
+      },
+      { address: settings.admin, allowHost: settings.allowHost, log },
+    );
+    record = { ...record, admin: admin?.url };
+    membership = new Membership(registry, record, settings, log);
     await membership.join();
   } catch (error) {
     await stop();
@@ -155,7 +155,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     name,
     tag,
     incarnation,
-    admin: undefined,
+    admin: admin?.url,
     handle: (request, response) => front.handle(request, response),
     fetch: (request) => {
       const { exchange, response } = webExchange(request);
@@ -163,9 +163,9 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       return response;
     },
     hasSession: (id) => keeper.has(id),
-    sessions: () => keeper.all().map((session) => sessionInfo(session, name)),
+    sessions,
     nodes: () => registry.nodes(),
-    close: async (id) => (await keeper.close(id)) === undefined,
+    close,
     stop: () => {
       stopping ??= stop();
       return stopping;
@@ -173,7 +173,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   };
 }
 
-function sessionInfo(session: Session, node: string): SessionInfo {
+function sessionView(session: Session, node: string): SessionView {
   const { id, home, epoch, createdAt, lastSeenAt, client, transport } = session;
   return {
     id,

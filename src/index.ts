@@ -1,5 +1,6 @@
 // For people who serve with Mooring.
-export { createNode, type MooringNode, type NodeOptions, type SessionInfo } from "./create-node.ts";
+export type { SessionView } from "./admin/target.ts";
+export { createNode, type MooringNode, type NodeOptions } from "./create-node.ts";
 export { type Settings, SettingsError } from "./model/settings.ts";
 // For people who write adapters.
 export type { Clock } from "./ports/clock.ts";

@@ -45,20 +45,17 @@ export function createLog(sink: LogSink, fields: LogFields = {}, level: Level = 
   const logger = pino(
     {
       level,
-      base: fields,
+      base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: (value: unknown) => (value instanceof Error ? stdSerializers.err(value) : value) },
     },
     sink,
   );
-  return asLog(logger);
+  return asLog(logger, fields);
 }
 
-/** A log for parts that are used without one. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
-
-function asLog(logger: Logger): Log {
-  const at = (level: Level) => (event: LogEvent, fields?: LogFields) => logger[level]({ event, ...fields });
+function asLog(logger: Logger, base: LogFields): Log {
+  const at = (level: Level) => (event: LogEvent, fields?: LogFields) => logger[level]({ event, ...base, ...fields });
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -91,7 +91,7 @@ export class McpEndpoint {
 
   async #post(exchange: Exchange): Promise<void> {
     const { headers, sink } = exchange;
-    const id = headers["mcp-session-id"] as string | undefined;
+    const id = sessionIdOf(exchange);
     const fault = checkPostHead(headers) ?? checkSessionId(id);
     if (fault !== undefined) return this.#fault(exchange, fault);
     const text = await exchange.body(maxBodyBytes);
@@ -123,7 +123,7 @@ export class McpEndpoint {
   }
 
   async #delete(exchange: Exchange): Promise<void> {
-    const id = exchange.headers["mcp-session-id"] as string | undefined;
+    const id = sessionIdOf(exchange);
     const fault = requireSessionId(id);
     if (fault !== undefined) return this.#fault(exchange, fault);
     const session = this.#parts.keeper.get(id as string);
@@ -146,20 +146,20 @@ export class McpEndpoint {
     }
     if (body.messages.length > 1) return this.#fault(exchange, initializeAlone);
     const { name, version } = initialize.params.clientInfo;
-    const session = await this.#parts.keeper.open(`${name}/${version}`.slice(0, 128));
-    if (session === undefined) {
-      const message = "The server could not be made for this session. The node's log says why.";
-      answerJson(exchange.sink, 500, errorText(initialize.id, errorCode.internal, message));
+    const opened = await this.#parts.keeper.open(`${name}/${version}`.slice(0, 128));
+    if (opened.kind !== "opened") {
+      const { status, message } = notOpened[opened.kind];
+      answerJson(exchange.sink, status, errorText(initialize.id, errorCode.internal, message));
       this.#parts.metrics.request("failed");
       return;
     }
     this.#parts.metrics.request("here");
-    session.transport.accept(body.messages, exchange.sink, exchange);
+    opened.session.transport.accept(body.messages, exchange.sink, exchange);
   }
 
   /** The session of a request without a body, or undefined when the request has been answered. */
   async #sessionOf(exchange: Exchange): Promise<Session | undefined> {
-    const id = exchange.headers["mcp-session-id"] as string | undefined;
+    const id = sessionIdOf(exchange);
     const fault = requireSessionId(id);
     if (fault !== undefined) {
       this.#fault(exchange, fault);
@@ -207,11 +207,13 @@ export class McpEndpoint {
   #refuse(exchange: Exchange, reason: RefusalReason, requestId: JsonRpcId, session: string): void {
     const { log, metrics } = this.#parts;
     metrics.request("refused", reason);
+    // What a client makes up may be long; a node's ids are not.
+    const fields = { session: session.slice(0, 80), reason, method: exchange.method };
     if (reason === "misrouted") {
       const number = this.#misroutes.count(session);
-      if (number !== undefined) log.warn("misrouted", { session, reason, number, method: exchange.method });
+      if (number !== undefined) log.warn("misrouted", { ...fields, number });
     } else {
-      log.info(reason === "unknown" ? "unknown" : "refused", { session, reason, method: exchange.method });
+      log.info(reason === "unknown" ? "unknown" : "refused", fields);
     }
     answerJson(exchange.sink, 404, JSON.stringify(refusalBody(reason, requestId)));
   }
@@ -222,6 +224,12 @@ export class McpEndpoint {
     answerJson(exchange.sink, status, errorText(null, code, message));
   }
 }
+
+/** What a client is told whose session could not begin. */
+const notOpened = {
+  failed: { status: 500, message: "The server could not be made for this session. The node's log says why." },
+  stopping: { status: 503, message: "This node is stopping. Send initialize again: another node will serve you." },
+};
 
 const initializeIncomplete: Fault = {
   status: 400,
@@ -235,12 +243,17 @@ const initializeAlone: Fault = {
   message: "Invalid Request: Only one initialization request is allowed",
 };
 
+/** The session that a request names. An empty header names none. */
+function sessionIdOf({ headers }: Exchange): string | undefined {
+  return (headers["mcp-session-id"] as string | undefined) || undefined;
+}
+
 function checkSessionId(id: string | undefined): Fault | undefined {
   return id?.includes(",") === true ? sessionIdRepeated : undefined;
 }
 
 function requireSessionId(id: string | undefined): Fault | undefined {
-  return id === undefined || id === "" ? sessionIdMissing : checkSessionId(id);
+  return id === undefined ? sessionIdMissing : checkSessionId(id);
 }
 
 function setHeaders(exchange: Exchange, headers: Record<string, string>): void {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Knowledge, locate } from "../model/locate.ts";
 import type { RefusalReason } from "../model/refusal.ts";
-import { mintSessionId, randomBytesPerId } from "../model/session-id.ts";
+import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
@@ -20,6 +20,12 @@ export interface SessionKeeperParts {
   readonly log: Log;
 }
 
+/** How the beginning of a session went. `failed`: the person's own code threw, which has been logged. */
+export type Opened =
+  | { readonly kind: "opened"; readonly session: Session }
+  | { readonly kind: "failed" }
+  | { readonly kind: "stopping" };
+
 /** How long a stopping node waits for calls that have begun. */
 const lastCallsMs = 5_000;
 
@@ -28,6 +34,7 @@ export class SessionKeeper {
   readonly #parts: SessionKeeperParts;
   readonly #table = new SessionTable();
   readonly #stopListening: () => void;
+  #stopping = false;
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
@@ -55,12 +62,13 @@ export class SessionKeeper {
     return this.#table.ending(id, now);
   }
 
-  /** Begins a session for a client. Undefined: the person's own code threw, which has been logged. */
-  async open(client: string): Promise<Session | undefined> {
+  /** Begins a session for a client. */
+  async open(client: string): Promise<Opened> {
     const { host, incarnation, writes, metrics, log } = this.#parts;
     const { tag } = host.node;
     const id = mintSessionId(tag, randomBytes(randomBytesPerId));
     let session: Session;
+    if (this.#stopping) return { kind: "stopping" };
     try {
       session = await Session.open(host, { id, epoch: 1, client });
     } catch (error) {
@@ -68,14 +76,19 @@ export class SessionKeeper {
         session: id,
         error: error instanceof Error ? (error.stack ?? error.message) : error,
       });
-      return undefined;
+      return { kind: "failed" };
+    }
+    if (this.#stopping) {
+      // The person's own code took its time, and nothing would end this session any more.
+      await session.close();
+      return { kind: "stopping" };
     }
     this.#table.add(session);
     const { createdAt } = session;
     await writes.claim({ id, owner: { tag, incarnation }, epoch: 1, createdAt, client });
     metrics.sessionOpened();
     log.info("session-opened", { session: id, client });
-    return session;
+    return { kind: "opened", session };
   }
 
   /** Notes that a session is in use. */
@@ -86,12 +99,17 @@ export class SessionKeeper {
 
   /** What the registry says of a session that this node doesn't hold. */
   async askRegistry(id: string): Promise<NonNullable<Knowledge["registry"]>> {
-    const { registry } = this.#parts;
+    const { registry, incarnation } = this.#parts;
+    // Whatever a client makes up: the registry need not be asked about what no node can have minted.
+    if (parseSessionId(id) === undefined) return "none";
     try {
       const record = await registry.find(id);
       if (record === undefined) return "none";
-      const node = await registry.node(record.owner.tag);
-      return { owner: record.owner, ownerIsUp: node?.incarnation === record.owner.incarnation };
+      const { owner } = record;
+      // Named as the owner of what it doesn't hold, this node must not send the client back to itself.
+      if (owner.incarnation === incarnation) return { owner, ownerIsUp: false };
+      const node = await registry.node(owner.tag);
+      return { owner, ownerIsUp: node?.incarnation === owner.incarnation };
     } catch {
       this.#parts.metrics.registryFailed();
       return "unreachable";
@@ -103,6 +121,7 @@ export class SessionKeeper {
    * any other node. Gives the reason when there is nothing to end.
    */
   async close(id: string): Promise<RefusalReason | undefined> {
+    if (parseSessionId(id) === undefined) return "unknown";
     const ended = this.#table.ending(id, this.#parts.host.now());
     const wasHere = this.#drop(id, "closed");
     const outcome = await this.#parts.writes.close(id);
@@ -126,6 +145,7 @@ export class SessionKeeper {
 
   /** Ends all local copies, after calls in flight have had a little time. Their entries stay: the node left, they didn't. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#stopListening();
     await this.#lastCalls();
     await Promise.all(this.#table.clear().map((session) => session.close()));

@@ -16,7 +16,7 @@ export class CallStream {
   readonly name: string;
   readonly #host: StreamHost;
   readonly #sink: ResponseSink;
-  readonly #asJson: boolean;
+  #asJson: boolean;
   /** Requests without a response yet. */
   readonly #unanswered: Set<RequestId>;
   /** Messages that wait for the answer to be whole. */
@@ -49,9 +49,12 @@ export class CallStream {
     else this.#events.send(json);
   }
 
-  /** Notes that a request has its response, or will never have one. Gives whether all have. */
-  settle(request: RequestId): boolean {
+  /** Notes that a request has its response, or will never have one. Gives whether this was the last. */
+  settle(request: RequestId, response?: string): boolean {
     this.#unanswered.delete(request);
+    if (response !== undefined) this.send(response);
+    // An answer as JSON is a response; without one, what was sent before it can leave only as events.
+    else this.#asJson = false;
     if (this.#unanswered.size > 0) return false;
     clearTimeout(this.#timer);
     if (this.#events === undefined) this.#answerWhole();

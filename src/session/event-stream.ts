@@ -75,8 +75,13 @@ export class EventStream implements KeptAlive {
     this.#host.ring.add(event);
     const sink = this.#sink;
     if (sink === undefined) return;
+    // Asked before the message is added: one large message is no sign of a client that doesn't read.
+    if (sink.writableLength > maxUnreadBytes) {
+      this.#giveUp(sink);
+      return;
+    }
     this.#written = this.#sequence;
-    if (!sink.write(wire(event)) && sink.writableLength > maxUnreadBytes) this.#giveUp(sink);
+    sink.write(wire(event));
   }
 
   keepAlive(): void {

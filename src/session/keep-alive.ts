@@ -13,6 +13,8 @@ export class KeepAlive {
   readonly #slices: Set<KeptAlive>[];
   readonly #sliceOf = new Map<KeptAlive, Set<KeptAlive>>();
   #next = 0;
+  /** The slice that the stream opened last was put into. */
+  #filled = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param everyMs how often each stream gets a sign of life */
@@ -27,8 +29,9 @@ export class KeepAlive {
   }
 
   add(stream: KeptAlive): void {
-    // The slice that was served last comes up again after one whole round.
-    const slice = this.#slices[(this.#next + this.#slices.length - 1) % this.#slices.length] as Set<KeptAlive>;
+    // In turns: streams often open all at once, after a deploy say, and must not make up one slice together.
+    this.#filled = (this.#filled + 1) % this.#slices.length;
+    const slice = this.#slices[this.#filled] as Set<KeptAlive>;
     slice.add(stream);
     this.#sliceOf.set(stream, slice);
     this.#timer ??= setInterval(() => this.#tick(), tickMs).unref();

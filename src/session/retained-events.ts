@@ -32,6 +32,10 @@ export function wire(event: RetainedEvent): string {
   return messageEvent(event.json, eventId(event.stream, event.sequence));
 }
 
+function bytesOf(event: RetainedEvent): number {
+  return Buffer.byteLength(event.json);
+}
+
 /**
  * The retained events of all sessions of a node. Bounded in count, bytes and age for each session, and in bytes
  * altogether: when that is reached, the session that was silent for longest gives up its oldest events.
@@ -58,9 +62,7 @@ export class RetainedEvents {
 
   /** Forgets events that are too old. Called now and then by the node's sweep. */
   sweep(now: number): void {
-    for (const ring of this.#rings) {
-      if (!ring.expire(now)) return;
-    }
+    for (const ring of this.#rings) ring.expire(now);
   }
 
   changed(ring: EventRing, bytes: number, empty: boolean): void {
@@ -87,8 +89,8 @@ export class RetainedEvents {
 /** The retained events of one session, oldest first. */
 export class EventRing {
   readonly #owner: RetainedEvents;
-  #events: RetainedEvent[] = [];
-  /** Where the oldest event stands in `#events`: those before it are dropped, and removed from the array in bulk. */
+  #events: (RetainedEvent | undefined)[] = [];
+  /** Where the oldest event stands in `#events`: the places before it are empty, and removed from the array in bulk. */
   #first = 0;
   #bytes = 0;
 
@@ -98,7 +100,7 @@ export class EventRing {
 
   add(event: RetainedEvent): void {
     const { count, bytes } = this.#owner.retention;
-    const size = event.json.length;
+    const size = bytesOf(event);
     this.#events.push(event);
     this.#bytes += size;
     while (this.#length > 1 && (this.#length > count || this.#bytes > bytes)) this.dropOldest();
@@ -118,28 +120,26 @@ export class EventRing {
     return events.length === last - sequence ? events : undefined;
   }
 
-  /** Whether anything of a stream is still kept. */
-  has(stream: string): boolean {
-    return this.#events.some((event, index) => index >= this.#first && event.stream === stream);
-  }
-
-  /** Forgets events older than the retention's age; gives whether anything was forgotten. */
-  expire(now: number): boolean {
-    let dropped = false;
-    while (this.#length > 0 && now - (this.#events[this.#first] as RetainedEvent).at > this.#owner.retention.age) {
-      dropped = this.dropOldest();
+  /** Forgets events older than the retention's age. */
+  expire(now: number): void {
+    const { age } = this.#owner.retention;
+    for (let oldest = this.#events[this.#first]; oldest !== undefined; oldest = this.#events[this.#first]) {
+      if (now - oldest.at <= age) return;
+      this.dropOldest();
     }
-    return dropped;
   }
 
   /** Forgets the oldest event; gives false when there is none. */
   dropOldest(): boolean {
     const event = this.#events[this.#first];
     if (event === undefined) return false;
+    const size = bytesOf(event);
+    // Its place is emptied at once: until the array is compacted, a few large events would hold many times the bound.
+    this.#events[this.#first] = undefined;
     this.#first += 1;
-    this.#bytes -= event.json.length;
+    this.#bytes -= size;
     if (this.#first > 64 && this.#first * 2 > this.#events.length) this.#compact();
-    this.#owner.changed(this, -event.json.length, this.#length === 0);
+    this.#owner.changed(this, -size, this.#length === 0);
     return true;
   }
 

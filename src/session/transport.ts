@@ -1,3 +1,4 @@
+import { refusalBody } from "../model/refusal.ts";
 import { CallStream } from "./call-stream.ts";
 import { EventStream, type StreamHost } from "./event-stream.ts";
 import {
@@ -102,6 +103,10 @@ export class SessionTransport implements McpTransport, StreamHost {
 
   /** Takes the messages of one POST; `sink` gets the answer when each request among them has its response. */
   accept(messages: readonly JsonRpcMessage[], sink: ResponseSink, origin: Origin): void {
+    if (this.#closed) {
+      answerEnded(sink);
+      return;
+    }
     const requests: RequestId[] = [];
     for (const message of messages) {
       if (!isRequest(message)) continue;
@@ -127,6 +132,10 @@ export class SessionTransport implements McpTransport, StreamHost {
 
   /** Opens the standalone stream, from the first message that no connection has carried yet. */
   listen(sink: ResponseSink): void {
+    if (this.#closed) {
+      answerEnded(sink);
+      return;
+    }
     if (this.#standalone.connected) {
       const fault = "Conflict: Only one SSE stream is allowed per session";
       answerJson(sink, 409, errorText(null, errorCode.transport, fault));
@@ -140,6 +149,10 @@ export class SessionTransport implements McpTransport, StreamHost {
 
   /** Lets a connection go on with the stream that an event id names, from the event after it. */
   resume(sink: ResponseSink, lastEventId: string): void {
+    if (this.#closed) {
+      answerEnded(sink);
+      return;
+    }
     const place = parseEventId(lastEventId);
     const stream = place && this.#openStream(place.stream);
     if (place === undefined) {
@@ -154,22 +167,29 @@ export class SessionTransport implements McpTransport, StreamHost {
   }
 
   send(message: JsonRpcMessage, options?: SendOptions): Promise<void> {
+    if (this.#closed) return this.#tooLate("the session");
     const answers = isResponse(message);
     const request = answers ? message.id : options?.relatedRequestId;
-    if (request === undefined) {
-      this.#standalone.send(JSON.stringify(message));
-      return settled;
+    const call = request === undefined ? undefined : this.#calls.get(request);
+    if (request !== undefined && call === undefined) return this.#tooLate(`request ${String(request)}`);
+    let json: string;
+    try {
+      json = JSON.stringify(message);
+    } catch (error) {
+      // A BigInt, say. The server has done its part, so without this the client would wait for ever.
+      if (answers && call !== undefined) this.#settle(message.id, call, internalError(message.id));
+      return Promise.reject(error);
     }
-    const call = this.#calls.get(request);
     if (call === undefined) {
-      this.onerror?.(new Error(`A message for request ${String(request)} came after that request had ended`));
-      return settled;
+      this.#standalone.send(json);
+    } else if (answers) {
+      this.#noteInitialize(message);
+      this.#settle(message.id, call, json);
+    } else {
+      call.send(json);
+      // The server waits for the client's answer to this one, so it can't wait for the call's own answer.
+      if (isRequest(message)) call.open();
     }
-    if (answers) this.#noteInitialize(message);
-    call.send(JSON.stringify(message));
-    if (answers) this.#settle(request, call);
-    // The server waits for the client's answer to this one, so it can't wait for the call's own answer.
-    else if (isRequest(message)) call.open();
     return settled;
   }
 
@@ -178,8 +198,8 @@ export class SessionTransport implements McpTransport, StreamHost {
     if (this.#closed) return;
     this.#closed = true;
     for (const [request, call] of [...this.#calls]) {
-      call.send(errorText(request, errorCode.session, "The session ended before this request had its response"));
-      this.#settle(request, call);
+      const fault = "The session ended before this request had its response";
+      this.#settle(request, call, errorText(request, errorCode.session, fault));
     }
     this.#standalone.disconnect();
     this.ring.clear();
@@ -187,7 +207,13 @@ export class SessionTransport implements McpTransport, StreamHost {
   }
 
   #deliver(message: JsonRpcMessage, extra: MessageExtra): void {
-    this.onmessage?.(message, extra);
+    try {
+      this.onmessage?.(message, extra);
+    } catch (error) {
+      const call = isRequest(message) ? this.#calls.get(message.id) : undefined;
+      if (isRequest(message) && call !== undefined) this.#settle(message.id, call, internalError(message.id));
+      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+    }
     if (message.method === "notifications/cancelled") this.#cancel(message.params?.requestId);
   }
 
@@ -214,9 +240,15 @@ export class SessionTransport implements McpTransport, StreamHost {
     return undefined;
   }
 
-  #settle(request: RequestId, call: CallStream): void {
+  #tooLate(what: string): Promise<void> {
+    this.onerror?.(new Error(`A message for ${what} came after it had ended`));
+    return settled;
+  }
+
+  /** Ends a request: with its response, or without one. */
+  #settle(request: RequestId, call: CallStream, response?: string): void {
     this.#calls.delete(request);
-    if (!call.settle(request)) return;
+    if (!call.settle(request, response)) return;
     if (call.events === undefined) return;
     this.#finished.set(call.name, call.events.sequence);
     if (this.#finished.size > maxFinished) {
@@ -228,7 +260,10 @@ export class SessionTransport implements McpTransport, StreamHost {
   /** Ways for the server to end connections early; the client comes back with Last-Event-ID (SEP-1699, polling). */
   #closers(call: CallStream): Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> {
     return {
-      closeSSEStream: () => call.open().disconnect(),
+      closeSSEStream: () => {
+        // A tool may come with this when its call is over, and then there is nothing to end.
+        if (call.unanswered.size > 0) call.open().disconnect();
+      },
       closeStandaloneSSEStream: () => this.#standalone.disconnect(),
     };
   }
@@ -258,3 +293,13 @@ export class SessionTransport implements McpTransport, StreamHost {
 }
 
 const settled = Promise.resolve();
+
+/** What a client is told when its server failed to answer: the log says more, the client need not know. */
+function internalError(request: RequestId): string {
+  return errorText(request, errorCode.internal, "Internal error");
+}
+
+/** For a request that reached the session in the moment of its end. */
+function answerEnded(sink: ResponseSink): void {
+  answerJson(sink, 404, JSON.stringify(refusalBody("closed", null)));
+}
