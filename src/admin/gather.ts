@@ -1,0 +1,67 @@
+import { type AdminAnswer, ask, SilentError } from "./ask.ts";
+import type { NodeView, SessionList, SessionView } from "./target.ts";
+
+/** A node that is asked for what it holds. */
+export interface Peer {
+  readonly name: string;
+  readonly tag: string;
+  readonly pid: number;
+  readonly url: string;
+  readonly admin?: string | undefined;
+  readonly since: number;
+  /** Known to have ended: it is not asked. */
+  readonly down?: boolean | undefined;
+}
+
+/** What a node answers about itself. One that doesn't answer in time is down; one without an admin listener can't tell. */
+export async function askNode(peer: Peer): Promise<NodeView> {
+  const answer = await askOwn(peer, "/api/nodes");
+  const [view] = answer?.status === 200 ? (answer.body as readonly NodeView[]) : [];
+  if (view !== undefined) return view;
+  const { name, tag, pid, url, admin, since, down } = peer;
+  const state = admin === undefined && down !== true ? "up" : "down";
+  return { name, tag, state, sessions: 0, pid, url, admin: admin ?? null, since };
+}
+
+/** The sessions of several nodes, and who could not be asked. */
+export async function askSessions(peers: readonly Peer[]): Promise<SessionList> {
+  const sessions: SessionView[] = [];
+  const silent = await askAll(peers, "/api/sessions", ({ status, body }) => {
+    if (status === 200) sessions.push(...(body as SessionList).sessions);
+  });
+  return { sessions, silent };
+}
+
+/** Looks for one session on several nodes. */
+export async function askForSession(
+  peers: readonly Peer[],
+  id: string,
+): Promise<{ readonly found: SessionView | undefined; readonly silent: readonly string[] }> {
+  let found: SessionView | undefined;
+  const silent = await askAll(peers, `/api/sessions/${encodeURIComponent(id)}`, ({ status, body }) => {
+    if (status === 200) found = body as SessionView;
+  });
+  return { found, silent };
+}
+
+/** Asks all at once, and gives the names of those that don't answer. */
+async function askAll(peers: readonly Peer[], path: string, take: (answer: AdminAnswer) => void): Promise<string[]> {
+  const answers = await Promise.all(peers.map((peer) => askOwn(peer, path)));
+  const silent: string[] = [];
+  for (const [index, answer] of answers.entries()) {
+    if (answer === undefined) silent.push((peers[index] as Peer).name);
+    else take(answer);
+  }
+  return silent;
+}
+
+/** A node's own answer, without what it would learn from others; undefined when it gives none. */
+async function askOwn({ admin, down }: Peer, path: string): Promise<AdminAnswer | undefined> {
+  if (down === true || admin === undefined) return undefined;
+  try {
+    return await ask(admin, `${path}?scope=node`);
+  } catch (error) {
+    if (error instanceof SilentError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+import type { NodeRecord } from "../ports/registry.ts";
+import { askForSession, askNode, askSessions } from "./gather.ts";
+import type { AdminApi, AdminTarget, NodeView, Scope, SessionList } from "./target.ts";
+
+/** The operators' API of a node: its own answers, and for the cluster's it asks the nodes that the registry knows. */
+export class NodeApi implements AdminApi {
+  readonly #target: AdminTarget;
+
+  constructor(target: AdminTarget) {
+    this.#target = target;
+  }
+
+  async nodes(scope: Scope): Promise<readonly NodeView[]> {
+    const others = scope === "node" ? [] : await Promise.all((await this.#others()).map(askNode));
+    return [this.#self(), ...others].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async sessions(scope: Scope): Promise<SessionList> {
+    const own = this.#target.sessions();
+    if (scope === "node") return { sessions: own, silent: [] };
+    const { sessions, silent } = await askSessions(await this.#others());
+    return { sessions: [...own, ...sessions], silent };
+  }
+
+  async session(id: string, scope: Scope): ReturnType<AdminApi["session"]> {
+    const own = this.#target.sessions().find((session) => session.id === id);
+    if (own !== undefined || scope === "node") return { found: own, silent: [] };
+    return await askForSession(await this.#others(), id);
+  }
+
+  close(id: string): Promise<boolean> {
+    return this.#target.close(id);
+  }
+
+  #self(): NodeView {
+    const { name, tag, pid, url, admin, since } = this.#target.record();
+    const state = this.#target.state();
+    return { name, tag, state, sessions: this.#target.sessions().length, pid, url, admin: admin ?? null, since };
+  }
+
+  async #others(): Promise<NodeRecord[]> {
+    const { tag } = this.#target.record();
+    return (await this.#target.nodes()).filter((node) => node.tag !== tag);
+  }
+}

@@ -1,0 +1,44 @@
+import { type Command, Option } from "commander";
+import { environmentName, type SettingSpec, settingSpecs, type WrittenSettings } from "../model/settings.ts";
+import { CommandError } from "./failure.ts";
+
+/** The options of a command, as commander gives them. */
+export type Options = Readonly<Record<string, unknown>>;
+
+const specs = (without: readonly string[]) => settingSpecs.filter(({ flag }) => !without.includes(flag));
+
+/** Adds an option for each setting of a node. */
+export function addNodeOptions(command: Command, without: readonly string[] = []): Command {
+  for (const setting of specs(without)) {
+    const about = `${setting.about} (default: ${shown(setting)}; env: ${environmentName(setting.flag)})`;
+    command.addOption(new Option(`--${setting.flag} ${setting.argument}`, about).helpGroup("Node options:"));
+  }
+  return command;
+}
+
+/** What was written on the command line, by flag. */
+export function writtenSettings(options: Options, without: readonly string[] = []): WrittenSettings {
+  const written: Record<string, string> = {};
+  for (const { flag } of specs(without)) {
+    const value = options[new Option(`--${flag} <value>`).attributeName()];
+    if (typeof value === "string") written[flag] = value;
+  }
+  return written;
+}
+
+function shown({ fallback }: SettingSpec): string {
+  if (typeof fallback === "number") return fallback % 1_000 === 0 ? `${fallback / 1_000}s` : `${fallback}ms`;
+  if (Array.isArray(fallback)) return "none";
+  return fallback === "" ? "none" : String(fallback);
+}
+
+/** Reads a whole number within bounds, as an option's value. */
+export function wholeNumber(name: string, least: number, most: number): (written: string) => number {
+  return (written) => {
+    const value = /^\d+$/.test(written) ? Number(written) : Number.NaN;
+    if (Number.isNaN(value) || value < least || value > most) {
+      throw new CommandError("usage", `${name} is "${written}". Give a whole number from ${least} to ${most}.`, 2);
+    }
+    return value;
+  };
+}

@@ -1,0 +1,91 @@
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { hostname } from "node:os";
+import { urlOf } from "../admin/address.ts";
+import { listen } from "../admin/listen.ts";
+import { createNode, type MooringNode } from "../create-node.ts";
+import { readSettings } from "../model/settings.ts";
+import { CommandError } from "./failure.ts";
+import { loadServer } from "./load-server.ts";
+import { writtenSettings } from "./node-options.ts";
+import { endProcess, logSink, logTo, print, printJson } from "./output.ts";
+import type { ServeOptions } from "./serve.ts";
+import { onStopSignals } from "./stop-signals.ts";
+
+/** Longer than Traefik keeps an idle connection: of the two, the node must not be the first to close it. */
+const keepAliveMs = 75_000;
+const headDeadlineMs = 30_000;
+const requestDeadlineMs = 120_000;
+/** For answers that are still being read when the node has stopped. */
+const lastAnswersMs = 2_000;
+const lookEveryMs = 20;
+
+/** `mooring serve`: one node, until it is ended. */
+export async function runServe(module: string | undefined, options: ServeOptions): Promise<void> {
+  const { host, json = false } = options;
+  const settings = readSettings(writtenSettings(options), process.env);
+  if (module === undefined) {
+    throw new CommandError(
+      "usage",
+      "mooring serve needs a module. Give a file, a package, or trips, yardstick, conformance.",
+      2,
+    );
+  }
+  const definition = await loadServer(module);
+
+  let node: MooringNode | undefined;
+  const server = createServer((request, response) => {
+    if (node === undefined) notReady(response);
+    else node.handle(request, response);
+  });
+  server.keepAliveTimeout = keepAliveMs;
+  server.headersTimeout = headDeadlineMs;
+  server.requestTimeout = requestDeadlineMs;
+  const address = await listen(server, { host, port: options.port }, "--port");
+  const name = options.name ?? `${hostname()}-${address.port}`;
+  const url = options.advertise ?? urlOf(address);
+  const redis = options.redis ?? process.env.MOORING_REDIS;
+  const log = logTo(logSink(json), { node: name });
+  try {
+    node = await createNode({ ...settings, server: definition, name, url, redis, log });
+  } catch (error) {
+    server.close();
+    server.closeAllConnections();
+    throw error;
+  }
+  stopOnSignals(node, server);
+  const ready = { event: "ready", name, tag: node.tag, pid: process.pid, url, admin: node.admin ?? null };
+  process.send?.(ready);
+  if (json) printJson(ready);
+  else print(`${name} (tag ${node.tag}) serves ${url}/mcp${node.admin === undefined ? "" : `, admin ${node.admin}`}`);
+}
+
+function notReady(response: ServerResponse): void {
+  response.writeHead(503, { "Content-Type": "text/plain; charset=utf-8", "Retry-After": "1" });
+  response.end("This node is starting.\n");
+}
+
+/** The first signal ends the node gracefully, the second at once. A node that `mooring up` started ends with it. */
+function stopOnSignals(node: MooringNode, server: Server): void {
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    void stopGracefully(node, server);
+  };
+  onStopSignals(stop, () => process.exit(1));
+  process.once("disconnect", stop);
+}
+
+async function stopGracefully(node: MooringNode, server: Server): Promise<void> {
+  let closed = false;
+  server.close(() => {
+    closed = true;
+  });
+  await node.stop();
+  const deadline = performance.now() + lastAnswersMs;
+  while (!closed && performance.now() < deadline) {
+    server.closeIdleConnections();
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+  await endProcess(0);
+}

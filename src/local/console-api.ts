@@ -1,0 +1,44 @@
+import { ask, SilentError } from "../admin/ask.ts";
+import { askForSession, askNode, askSessions, type Peer } from "../admin/gather.ts";
+import type { AdminApi, NodeView, SessionList } from "../admin/target.ts";
+
+/** The operators' API of a local cluster: it asks the nodes that the cluster started, and lists those that are down too. */
+export class ConsoleApi implements AdminApi {
+  readonly #nodes: () => readonly Peer[];
+
+  constructor(nodes: () => readonly Peer[]) {
+    this.#nodes = nodes;
+  }
+
+  async nodes(): Promise<readonly NodeView[]> {
+    return await Promise.all(this.#nodes().map(askNode));
+  }
+
+  /** Those of nodes that are known to have ended are gone: only a node that should answer and doesn't is silent. */
+  async sessions(): Promise<SessionList> {
+    return await askSessions(this.#up());
+  }
+
+  async session(id: string): ReturnType<AdminApi["session"]> {
+    return await askForSession(this.#up(), id);
+  }
+
+  /** Any node can close any session. */
+  async close(id: string): Promise<boolean> {
+    for (const { admin } of this.#up()) {
+      if (admin === undefined) continue;
+      try {
+        const { status } = await ask(admin, `/api/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
+        if (status === 200) return true;
+        if (status === 404) return false;
+      } catch (error) {
+        if (!(error instanceof SilentError)) throw error;
+      }
+    }
+    throw new Error("no node answers");
+  }
+
+  #up(): Peer[] {
+    return this.#nodes().filter(({ down }) => down !== true);
+  }
+}
