@@ -1,0 +1,42 @@
+import type { Children } from "./children.ts";
+import { Load } from "./load.ts";
+import { describe, type Machine, machine } from "./report.ts";
+import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
+import { startDirect } from "./subjects/start.ts";
+
+export interface LocalOptions extends RoundsOptions {
+  /** How many calls are under way at a time; one comparison for each. */
+  readonly connections: readonly number[];
+}
+
+export interface LocalReport {
+  readonly bench: "local";
+  readonly machine: Machine;
+  readonly options: LocalOptions;
+  readonly comparisons: readonly Comparison[];
+}
+
+const sdkName = "SDK v2";
+
+/** What the ratio to the SDK should at least be, by calls under way. */
+const aims: Readonly<Record<number, number>> = { 1: 2, 16: 3 };
+
+/** One node of Mooring, the SDK on its own Node adapter, and Node's http alone, without anything between. */
+export async function benchLocal(children: Children, options: LocalOptions): Promise<LocalReport> {
+  const load = new Load(children);
+  const subjects = [
+    await startDirect(children, "mooring", "Mooring"),
+    await startDirect(children, "sdk", sdkName),
+    await startDirect(children, "floor", "Node http"),
+  ];
+  const comparisons: Comparison[] = [];
+  for (const connections of options.connections) {
+    const aim = aims[connections];
+    comparisons.push(await compare(load, subjects, connections, options, aim === undefined ? {} : { [sdkName]: aim }));
+  }
+  return { bench: "local", machine: machine(), options, comparisons };
+}
+
+export function describeLocal(report: LocalReport): string {
+  return report.comparisons.map(describe).join("\n\n");
+}

@@ -1,0 +1,124 @@
+// `npm run bench -- local|edge|generator`: results to stdout, progress to stderr, everything on loopback.
+import { Command, InvalidArgumentError } from "commander";
+import { Children } from "./children.ts";
+import { benchEdge, describeEdge, type EdgeOptions, isEdgeGood } from "./edge.ts";
+import { benchGenerator, describeGenerator, type GeneratorOptions } from "./generator.ts";
+import { benchLocal, describeLocal, type LocalOptions, type LocalReport } from "./local.ts";
+import { rightlyAnswered } from "./report.ts";
+
+const children = new Children();
+
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.once(signal, () => void finish(128 + number));
+}
+
+let ending = false;
+
+/** Ends what was started, then this process. The first status stands: a signal ends the children, and that the run. */
+async function finish(status: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  await children.stop();
+  process.exit(status);
+}
+
+interface Output {
+  readonly json?: boolean;
+}
+
+/** Runs a bench, prints its report, and ends what it started. The status is 1 when answers to Mooring's calls failed. */
+async function present<R extends object>(
+  run: () => Promise<R>,
+  describe: (report: R) => string,
+  good: (report: R) => boolean,
+  { json }: Output,
+): Promise<void> {
+  let status = 1;
+  try {
+    const report = await run();
+    process.stdout.write(`${json === true ? JSON.stringify(report) : describe(report)}\n`);
+    status = good(report) ? 0 : 1;
+  } catch (error) {
+    if (!ending)
+      process.stderr.write(`The bench could not run: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  await finish(status);
+}
+
+function positive(written: string): number {
+  const number = Number(written);
+  if (!(number > 0)) throw new InvalidArgumentError("Give a number above 0.");
+  return number;
+}
+
+function whole(written: string): number {
+  const number = Number(written);
+  if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError("Give a whole number from 0.");
+  return number;
+}
+
+function wholes(written: string): number[] {
+  const numbers = written.split(",").map(Number);
+  if (!numbers.every((number) => Number.isSafeInteger(number) && number > 0)) {
+    throw new InvalidArgumentError("Give whole numbers above 0, separated by commas.");
+  }
+  return numbers;
+}
+
+/** A session is not in two calls at once here, so there have to be at least as many of them as calls under way. */
+function checkSessions({ sessions }: { sessions: number }, connections: readonly number[]): void {
+  const most = Math.max(...connections);
+  if (sessions < most) {
+    program.error(
+      `error: --sessions (${sessions}) must be at least --connections (${most}). Raise the one or lower the other.`,
+    );
+  }
+}
+
+function withCommonOptions(command: Command, rounds: number, seconds: number): Command {
+  return command
+    .option("--rounds <n>", "how often each subject is measured, in turn", whole, rounds)
+    .option("--seconds <n>", "how long each measurement takes", positive, seconds)
+    .option("--warmup-seconds <n>", "how long calls are sent before each measurement", positive, 1)
+    .option("--sessions <n>", "sessions that the calls are spread over", whole, 64)
+    .option("--json", "one JSON document instead of text");
+}
+
+const program = new Command("bench").description("Measures Mooring beside its rivals, on this machine.");
+
+withCommonOptions(program.command("local"), 5, 3)
+  .description("one node against the SDK's own Node adapter, and Node's http alone as the floor")
+  .option("--connections <list>", "calls under way at a time, separated by commas", wholes, [1, 16])
+  .action((options: LocalOptions & Output) => {
+    checkSessions(options, options.connections);
+    const good = (report: LocalReport) => report.comparisons.every(rightlyAnswered);
+    return present(() => benchLocal(children, options), describeLocal, good, options);
+  });
+
+withCommonOptions(program.command("edge"), 5, 5)
+  .description("three nodes through Traefik against three SDK servers behind Traefik's sticky cookie")
+  .option("--connections <n>", "calls under way at a time", whole, 16)
+  .option("--calls <n>", "then so many calls through Mooring's edge, to count answers that are cut", whole, 0)
+  .option("--limit-minutes <n>", "when those calls end at the latest", positive, 60)
+  .action((options: EdgeOptions & Output) => {
+    checkSessions(options, [options.connections]);
+    return present(() => benchEdge(children, options), describeEdge, isEdgeGood, options);
+  });
+
+withCommonOptions(program.command("generator"), 5, 3)
+  .description("the load generator itself against wrk, to show that it is not the bottleneck")
+  .option("--connections <list>", "calls under way at a time, separated by commas", wholes, [1, 16])
+  .action((options: GeneratorOptions & Output) => {
+    checkSessions(options, options.connections);
+    return present(
+      () => benchGenerator(children, options),
+      describeGenerator,
+      () => true,
+      options,
+    );
+  });
+
+await program.parseAsync();

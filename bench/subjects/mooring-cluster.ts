@@ -1,0 +1,40 @@
+import { fileURLToPath } from "node:url";
+import type { Children } from "../children.ts";
+import type { Subject } from "./start.ts";
+
+const startDeadlineMs = 60_000;
+
+/** The part of the line of `mooring up --json` that the bench needs. */
+interface Ready {
+  readonly mcp: string;
+  readonly traefik: { readonly pid: number };
+  readonly redis: { readonly pid?: number };
+  readonly nodes: readonly { readonly pid: number }[];
+}
+
+/** Three nodes with the yardstick server, Traefik before them and Valkey behind them: what `mooring up` starts. */
+export async function startMooringCluster(children: Children, name: string): Promise<Subject> {
+  let line: string | undefined;
+  const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+  const up = await children.start({
+    name: "mooring up",
+    command: process.execPath,
+    args: [main, "up", "--port", "0", "--json", "--nodes", "3", "--server", "yardstick"],
+    onLine: (text, stream) => {
+      if (stream === "stdout") line ??= text;
+    },
+  });
+  await up.ready(() => line !== undefined, startDeadlineMs);
+  const { mcp, traefik, redis, nodes } = JSON.parse(line as unknown as string) as Ready;
+  return {
+    name,
+    // One address family, so that no call looks a name up.
+    url: mcp.replace("//localhost", "//127.0.0.1"),
+    same: false,
+    processes: {
+      nodes: nodes.map(({ pid }) => pid),
+      traefik: [traefik.pid],
+      ...(redis.pid === undefined ? {} : { redis: [redis.pid] }),
+    },
+  };
+}
