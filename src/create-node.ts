@@ -19,6 +19,7 @@ import { DeferredWrites } from "./registry/deferred-writes.ts";
 import { openRegistry } from "./registry/open-registry.ts";
 import { Renewals } from "./registry/renewals.ts";
 import type { AppHandler, ServerDefinition, ServerFactory } from "./session/define-server.ts";
+import { HoldBack } from "./session/hold-back.ts";
 import { KeepAlive } from "./session/keep-alive.ts";
 import { RetainedEvents } from "./session/retained-events.ts";
 import type { Session, SessionHost } from "./session/session.ts";
@@ -80,6 +81,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const now = () => clock.now();
   const retained = new RetainedEvents();
   const keepAlive = new KeepAlive();
+  const holdBack = new HoldBack();
   const writes = new DeferredWrites({ registry, log });
   const renewals = new Renewals({ registry, log });
   const host: SessionHost = {
@@ -87,6 +89,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     definition,
     retained,
     keepAlive,
+    holdBack,
     answerAsJson: settings.answers === "json",
     now,
     overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
@@ -120,6 +123,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await keeper.stop();
     ending.abort();
     keepAlive.stop();
+    holdBack.stop();
     clearInterval(sweep);
     await renewals.stop();
     await writes.stop();

@@ -32,7 +32,7 @@ const messages: Record<RefusalReason, string> = {
 };
 
 /** What a client should do after a refusal. Only a misroute is transient: the session itself lives on. */
-export function nextStep(reason: RefusalReason): NextStep {
+function nextStep(reason: RefusalReason): NextStep {
   return reason === "misrouted" ? "retry" : "initialize";
 }
 

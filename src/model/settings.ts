@@ -207,16 +207,21 @@ export function completeSettings(given: Partial<Settings>): Settings {
   return complete;
 }
 
+const minRenewMs = 50;
+const maxRenewMs = 60 * 60_000;
+
 /** Throws a {@link SettingsError} that names both settings when two of them contradict each other. */
 function checkRelations(settings: Settings): void {
-  if (settings.renew < 50) {
+  const { lease, renew } = settings;
+  // Asked so that NaN, which compares false with everything, is refused too.
+  if (!(renew >= minRenewMs && renew <= maxRenewMs)) {
     throw new SettingsError(
-      `renew is ${settings.renew} ms: give at least 50 ms, for each node writes to Redis so often.`,
+      `renew is ${renew} ms: give 50 ms to 1 h. Each node writes to Redis so often, and is missed no sooner.`,
     );
   }
-  if (settings.lease < 2 * settings.renew) {
+  if (!(lease >= 2 * renew)) {
     throw new SettingsError(
-      `lease (${settings.lease} ms) must be at least twice renew (${settings.renew} ms), or one lost renewal makes a healthy node count as gone. Raise lease or lower renew.`,
+      `lease (${lease} ms) must be at least twice renew (${renew} ms), or one lost renewal makes a healthy node count as gone. Raise lease or lower renew.`,
     );
   }
 }

@@ -31,6 +31,7 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string | 
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let whole = false;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBytes) {
@@ -42,9 +43,11 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string | 
       chunks.push(chunk);
     });
     request.once("end", () => {
+      whole = true;
       resolve(chunks.length === 1 ? (chunks[0] as Buffer).toString() : Buffer.concat(chunks).toString());
     });
     request.once("error", (error) => reject(new ClientGone("The request broke off", { cause: error })));
-    request.once("close", () => reject(new ClientGone("The request broke off")));
+    // "close" comes after each request, and an error with its stack is too dear to be made for nothing.
+    request.once("close", () => whole || reject(new ClientGone("The request broke off")));
   });
 }

@@ -7,10 +7,10 @@ import { type Exchange, nodeExchange } from "./exchange.ts";
 import type { McpEndpoint } from "./mcp-endpoint.ts";
 
 /** Which part of the node a path belongs to (docs/architecture.md). */
-export type Part = "mcp" | "livez" | "reserved" | "app";
+type Part = "mcp" | "livez" | "reserved" | "app";
 
 /** `/mcp` and `/mcp/`, but not `/mcpfoo`: the edge's sticky router has the same rule. */
-export function partOf(url: string): Part {
+function partOf(url: string): Part {
   const query = url.indexOf("?");
   const path = query < 0 ? url : url.slice(0, query);
   if (path === "/mcp" || path === "/mcp/") return "mcp";

@@ -123,11 +123,22 @@ export class SessionKeeper {
   async close(id: string): Promise<RefusalReason | undefined> {
     if (parseSessionId(id) === undefined) return "unknown";
     const ended = this.#table.ending(id, this.#parts.host.now());
-    const wasHere = this.#drop(id, "closed");
-    const outcome = await this.#parts.writes.close(id);
-    if (wasHere || outcome === "closed") return undefined;
+    if (this.#drop(id, "closed")) {
+      await this.#parts.writes.close(id);
+      return undefined;
+    }
     if (ended !== undefined) return ended;
-    return outcome === "deferred" ? "misrouted" : "unknown";
+    return this.#closeElsewhere(id);
+  }
+
+  /** A close of what is not here is not kept for later: whoever makes ids up could push out real writes with them. */
+  async #closeElsewhere(id: string): Promise<RefusalReason | undefined> {
+    try {
+      return (await this.#parts.registry.close(id)) ? undefined : "unknown";
+    } catch {
+      this.#parts.metrics.registryFailed();
+      return "misrouted";
+    }
   }
 
   /** Whether this node can serve a session; one that exists only in the registry is logged as a mismatch. */

@@ -1,9 +1,12 @@
 import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders } from "node:http";
 import type { ResponseSink } from "../session/response-sink.ts";
-import type { Exchange } from "./exchange.ts";
+import { ClientGone, type Exchange } from "./exchange.ts";
 
-/** Carries a web-standard request through the same way as a request of Node's http, and gives its response. */
+/**
+ * Carries a web-standard request through the same way as a request of Node's http, and gives its response. That rejects,
+ * as `fetch` does, when the caller aborts before there is one.
+ */
 export function webExchange(request: Request): { exchange: Exchange; response: Promise<Response> } {
   const { pathname, search, host } = new URL(request.url);
   const headers: IncomingHttpHeaders = { host };
@@ -14,22 +17,40 @@ export function webExchange(request: Request): { exchange: Exchange; response: P
     url: pathname + search,
     headers,
     sink,
-    body: (maxBytes) => readBody(request, maxBytes),
+    body: async (maxBytes) => {
+      try {
+        return await readBody(request, maxBytes);
+      } catch (error) {
+        sink.abandon(error);
+        throw new ClientGone("The request broke off", { cause: error });
+      }
+    },
   };
   return { exchange, response: sink.response };
 }
 
-async function readBody(request: Request, maxBytes: number): Promise<string | "too-large"> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  if (request.body !== null) {
-    for await (const chunk of request.body) {
-      size += chunk.byteLength;
-      if (size > maxBytes) return "too-large";
-      chunks.push(chunk);
+async function readBody({ body, signal }: Request, maxBytes: number): Promise<string | "too-large"> {
+  if (body === null) return "";
+  const reader = body.getReader();
+  // The body of a request doesn't end by the request's signal, and its sender may be gone without a word.
+  const giveUp = () => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      size += part.value.byteLength;
+      if (size > maxBytes) {
+        giveUp();
+        return "too-large";
+      }
+      chunks.push(part.value);
     }
+    signal.throwIfAborted();
+    return Buffer.concat(chunks).toString();
+  } finally {
+    signal.removeEventListener("abort", giveUp);
   }
-  return Buffer.concat(chunks).toString();
 }
 
 /** How many bytes the framework may leave unread before a stream counts as full. */
@@ -43,6 +64,7 @@ class WebSink extends EventEmitter implements ResponseSink {
   destroyed = false;
   headersSent = false;
   readonly #resolve: (response: Response) => void;
+  readonly #reject: (reason: unknown) => void;
   readonly #headers = new Headers();
   readonly #body: ReadableStream;
   #controller: ReadableStreamDefaultController | undefined;
@@ -52,10 +74,12 @@ class WebSink extends EventEmitter implements ResponseSink {
   constructor(signal: AbortSignal) {
     super();
     let resolve: (response: Response) => void = () => {};
-    this.response = new Promise((settle) => {
-      resolve = settle;
+    let reject: (reason: unknown) => void = () => {};
+    this.response = new Promise((...settle) => {
+      [resolve, reject] = settle;
     });
     this.#resolve = resolve;
+    this.#reject = reject;
     this.#body = new ReadableStream(
       {
         start: (controller) => {
@@ -65,7 +89,16 @@ class WebSink extends EventEmitter implements ResponseSink {
       },
       new ByteLengthQueuingStrategy({ highWaterMark }),
     );
-    signal.addEventListener("abort", () => this.#close(), { once: true });
+    if (signal.aborted) this.abandon(signal.reason);
+    else signal.addEventListener("abort", () => this.abandon(signal.reason), { once: true });
+  }
+
+  /** The caller is gone: nobody reads an answer any more. */
+  abandon(reason: unknown): void {
+    if (this.destroyed) return;
+    this.#reject(reason);
+    this.#controller?.error(reason);
+    this.#close();
   }
 
   get writableLength(): number {

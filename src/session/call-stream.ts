@@ -1,10 +1,8 @@
 import { EventStream, type StreamHost } from "./event-stream.ts";
+import type { HeldBack } from "./hold-back.ts";
 import type { RequestId } from "./json-rpc.ts";
 import { answer, type ResponseSink, sseHead } from "./response-sink.ts";
 import { messageEvent } from "./sse.ts";
-
-/** For how long an answer is held back so that it can leave whole. */
-const quickMs = 20;
 
 /**
  * The answer to one POST: the messages that belong to its requests, until each request has its response.
@@ -12,7 +10,7 @@ const quickMs = 20;
  * An answer that is complete within 20 ms leaves as one write, head and body. One that takes longer gets its head, a
  * priming event and numbered events, so that a client whose connection is lost can ask for the rest.
  */
-export class CallStream {
+export class CallStream implements HeldBack {
   readonly name: string;
   readonly #host: StreamHost;
   readonly #sink: ResponseSink;
@@ -22,7 +20,6 @@ export class CallStream {
   /** Messages that wait for the answer to be whole. */
   #waiting: string[] = [];
   #events: EventStream | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(host: StreamHost, name: string, sink: ResponseSink, requests: readonly RequestId[], asJson: boolean) {
     this.#host = host;
@@ -31,7 +28,7 @@ export class CallStream {
     this.#unanswered = new Set(requests);
     // A batch's answer as JSON would be an array in the order of the requests; as events it needs neither.
     this.#asJson = asJson && requests.length === 1;
-    this.#timer = setTimeout(() => this.open(), quickMs);
+    host.holdBack.add(this);
   }
 
   get unanswered(): ReadonlySet<RequestId> {
@@ -56,7 +53,7 @@ export class CallStream {
     // An answer as JSON is a response; without one, what was sent before it can leave only as events.
     else this.#asJson = false;
     if (this.#unanswered.size > 0) return false;
-    clearTimeout(this.#timer);
+    this.#host.holdBack.remove(this);
     if (this.#events === undefined) this.#answerWhole();
     else this.#events.disconnect();
     return true;
@@ -64,12 +61,12 @@ export class CallStream {
 
   /** Sends the head now, and what waits: the client must see something before the answer is whole. */
   open(): EventStream {
-    clearTimeout(this.#timer);
+    this.#host.holdBack.remove(this);
     if (this.#events !== undefined) return this.#events;
     this.#events = new EventStream(this.#host, this.name);
     for (const json of this.#waiting) this.#events.send(json);
     this.#waiting = [];
-    if (!this.#sink.destroyed) this.#events.connect(this.#sink, 0);
+    this.#events.connect(this.#sink, 0);
     return this.#events;
   }
 

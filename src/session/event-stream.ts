@@ -1,3 +1,4 @@
+import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive, KeptAlive } from "./keep-alive.ts";
 import { type ResponseSink, sseHead } from "./response-sink.ts";
 import { type EventRing, wire } from "./retained-events.ts";
@@ -10,6 +11,7 @@ export interface StreamHost {
   readonly canBePrimed: boolean;
   readonly ring: EventRing;
   readonly keepAlive: KeepAlive;
+  readonly holdBack: HoldBack;
   now(): number;
   /** A client reads more slowly than the server writes; its stream was ended, to be resumed. */
   overflowed(stream: string): void;
@@ -56,6 +58,8 @@ export class EventStream implements KeptAlive {
    * and writes nothing, when events after it are no longer retained.
    */
   connect(sink: ResponseSink, after: number): boolean {
+    // Its client is gone already: what nobody reads must not count as written.
+    if (sink.destroyed) return true;
     const missed = this.#host.ring.after(this.name, after, this.#sequence);
     if (missed === undefined) return false;
     this.disconnect();
@@ -100,7 +104,6 @@ export class EventStream implements KeptAlive {
   }
 
   #carry(sink: ResponseSink): void {
-    if (sink.destroyed) return;
     this.#sink = sink;
     this.#host.keepAlive.add(this);
     sink.once("close", () => {

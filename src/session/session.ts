@@ -1,5 +1,6 @@
 import { parseSessionId } from "../model/session-id.ts";
 import type { ServerDefinition } from "./define-server.ts";
+import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { RetainedEvents } from "./retained-events.ts";
 import type { SessionContext } from "./session-context.ts";
@@ -13,6 +14,7 @@ export interface SessionHost {
   readonly definition: ServerDefinition;
   readonly retained: RetainedEvents;
   readonly keepAlive: KeepAlive;
+  readonly holdBack: HoldBack;
   readonly answerAsJson: boolean;
   now(): number;
   /** A stream's client reads more slowly than the server writes. */
@@ -28,6 +30,9 @@ export interface SessionStart {
   /** "name/version", as the client says. */
   readonly client: string;
 }
+
+/** How long the end of a session waits for its server. */
+const closeMs = 5_000;
 
 /** One live session: the server made for it, its transport and its state. */
 export class Session {
@@ -72,19 +77,21 @@ export class Session {
       sessionId: start.id,
       ring: host.retained.ring(),
       keepAlive: host.keepAlive,
+      holdBack: host.holdBack,
       answerAsJson: host.answerAsJson,
       now: host.now,
       overflowed: (stream) => host.overflowed(start.id, stream),
     });
     transport.onerror = (error) => host.serverFailed(start.id, error);
-    const server = await host.definition.create({ session: context });
     try {
+      const server = await host.definition.create({ session: context });
       await server.connect(transport as never);
+      return new Session(start, host.now(), { transport, server, end });
     } catch (error) {
+      // What the person's own code had begun before it failed ends by this.
       end.abort();
       throw error;
     }
-    return new Session(start, host.now(), { transport, server, end });
   }
 
   /**
@@ -95,10 +102,23 @@ export class Session {
     this.#end.abort();
     try {
       await this.transport.close();
-      await this.#server.close();
+      await this.#closeServer();
       return undefined;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** The person's own code may wait here for something that never comes, and a stopping node must not wait with it. */
+  async #closeServer(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`The server did not close within ${closeMs} ms`)), closeMs);
+    });
+    try {
+      await Promise.race([this.#server.close(), late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { refusalBody } from "../model/refusal.ts";
 import { CallStream } from "./call-stream.ts";
 import { EventStream, type StreamHost } from "./event-stream.ts";
+import type { HoldBack } from "./hold-back.ts";
 import {
   errorCode,
   errorText,
@@ -22,6 +23,7 @@ export interface TransportOptions {
   readonly sessionId: string;
   readonly ring: EventRing;
   readonly keepAlive: KeepAlive;
+  readonly holdBack: HoldBack;
   /** Whether quick answers leave as JSON instead of server-sent events. */
   readonly answerAsJson: boolean;
   now(): number;
@@ -42,6 +44,7 @@ export class SessionTransport implements McpTransport, StreamHost {
   readonly sessionId: string;
   readonly ring: EventRing;
   readonly keepAlive: KeepAlive;
+  readonly holdBack: HoldBack;
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
   onmessage?: ((message: JsonRpcMessage, extra?: MessageExtra) => void) | undefined;
@@ -64,6 +67,7 @@ export class SessionTransport implements McpTransport, StreamHost {
     this.sessionId = options.sessionId;
     this.ring = options.ring;
     this.keepAlive = options.keepAlive;
+    this.holdBack = options.holdBack;
     this.#standalone = new EventStream(this, standaloneStream);
   }
 

@@ -1,0 +1,97 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  completeSettings,
+  environmentName,
+  readDuration,
+  readSettings,
+  SettingsError,
+  settingSpecs,
+} from "../../src/model/settings.ts";
+
+describe("settings come from the command line, then the environment, then the defaults", () => {
+  test("each in this order", () => {
+    const environment = { MOORING_ANSWERS: "json", MOORING_RENEW: "2s" };
+    expect(readSettings({ renew: "1500ms" }, environment)).toMatchObject({
+      renew: 1_500,
+      answers: "json",
+      lease: 5_000,
+    });
+  });
+
+  test("an empty environment variable is none", () => {
+    expect(readSettings({}, { MOORING_ANSWERS: "" }).answers).toBe("sse");
+  });
+
+  test("lists are separated by commas, and blanks don't count", () => {
+    const { allowOrigin } = readSettings({ "allow-origin": "https://a.example, https://b.example,," }, {});
+    expect(allowOrigin).toEqual(["https://a.example", "https://b.example"]);
+  });
+
+  test("environment names are those of the flags", () => {
+    expect(settingSpecs.map(({ flag }) => environmentName(flag))).toContain("MOORING_ALLOW_ORIGIN");
+  });
+
+  test("the defaults alone contradict nothing", () => {
+    expect(() => completeSettings({})).not.toThrow();
+  });
+});
+
+describe("settings that contradict each other stop the start", () => {
+  test("a lease that one lost renewal would end names both settings and their values", () => {
+    const start = () => completeSettings({ lease: 1_000, renew: 900 });
+    expect(start).toThrow(SettingsError);
+    expect(start).toThrow(/lease \(1000 ms\).*renew \(900 ms\)/);
+  });
+
+  test.each([0, 49, 3_600_001, Number.NaN, Number.POSITIVE_INFINITY])("renew is not %d ms", (renew) => {
+    expect(() => completeSettings({ renew, lease: Number.POSITIVE_INFINITY })).toThrow(
+      /renew is .*: give 50 ms to 1 h/,
+    );
+  });
+
+  test("the lease is at least twice renew, whatever is given", () => {
+    const ms = fc.oneof(fc.integer({ min: 50, max: 100_000 }), fc.constant(Number.NaN));
+    fc.assert(
+      fc.property(ms, fc.integer({ min: 50, max: 100_000 }), (lease, renew) => {
+        const start = () => completeSettings({ lease, renew });
+        if (lease >= 2 * renew) expect(start).not.toThrow();
+        else expect(start).toThrow(SettingsError);
+      }),
+    );
+  });
+});
+
+describe("a setting that can't be read", () => {
+  test.each([
+    ["policy", "adopt", /--policy is "adopt".*"reject"/],
+    ["answers", "xml", /--answers is "xml".*"sse" or "json"/],
+    ["trust-proxy", "maybe", /--trust-proxy is "maybe".*"true" or "false"/],
+    ["lease", "soon", /--lease is "soon".*5s/],
+    ["lease", "-5s", /--lease is "-5s"/],
+    ["lease", "", /--lease is ""/],
+    ["namespace", "a b", /--namespace is "a b"/],
+    ["namespace", "{x}", /--namespace is "{x}"/],
+  ])("--%s %s is refused by its name, with what is accepted", (flag, written, message) => {
+    expect(() => readSettings({ [flag]: written }, {})).toThrow(message);
+  });
+
+  test("is named by its variable when it comes from the environment", () => {
+    expect(() => readSettings({}, { MOORING_LEASE: "soon" })).toThrow(/MOORING_LEASE is "soon"/);
+  });
+});
+
+describe("durations", () => {
+  test.each([
+    ["500ms", 500],
+    ["5s", 5_000],
+    ["0.5s", 500],
+    ["15min", 900_000],
+    ["1h", 3_600_000],
+    ["30d", 2_592_000_000],
+    ["7", 7_000],
+    [" 2s ", 2_000],
+  ])("%s is %i ms", (written, ms) => {
+    expect(readDuration(written, "it")).toBe(ms);
+  });
+});

@@ -1,0 +1,39 @@
+import { EventEmitter } from "node:events";
+import type { ResponseSink } from "../../src/session/response-sink.ts";
+
+/** An answer that is written nowhere: for tests of what is written when, without a network. Strict, as Node's is. */
+export class FakeSink extends EventEmitter implements ResponseSink {
+  status = 0;
+  readonly headers = new Map<string, string>();
+  readonly writes: string[] = [];
+  headersSent = false;
+  ended = false;
+  destroyed = false;
+  writableLength = 0;
+
+  get text(): string {
+    return this.writes.join("");
+  }
+
+  writeHead(status: number, headers: readonly string[]): void {
+    if (this.headersSent) throw new Error("Cannot write headers after they are sent to the client");
+    this.status = status;
+    this.headersSent = true;
+    for (let index = 0; index < headers.length; index += 2) {
+      this.headers.set((headers[index] as string).toLowerCase(), headers[index + 1] as string);
+    }
+  }
+
+  flushHeaders(): void {}
+
+  write(text: string): boolean {
+    if (this.ended) throw new Error("write after end");
+    this.writes.push(text);
+    return true;
+  }
+
+  end(text = ""): void {
+    if (text !== "") this.write(text);
+    this.ended = true;
+  }
+}
