@@ -9,7 +9,10 @@ module.exports = {
       comment: "Decisions are functions of plain data: no sockets, files, timers or processes.",
       severity: "error",
       from: { path: "^src/model/" },
-      to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"], pathNot: "^(node:)?crypto$" },
+      to: {
+        dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"],
+        pathNot: "^(node:)?crypto$",
+      },
     },
     ...layers.map((layer, index) => ({
       name: `${layer}-imports-only-what-stands-before-it`,
@@ -23,7 +26,16 @@ module.exports = {
       from: { path: `^src/(${layers.filter((l) => l !== "cli").join("|")})/` },
       to: { path: "^src/(index|create-node)[.]ts$" },
     },
-    { name: "product-never-imports-tests", severity: "error", from: { path: "^(src|examples)/" }, to: { path: "^(test|bench)/" } },
+    {
+      name: "product-never-imports-tests",
+      severity: "error",
+      from: { path: "^(src|examples)/" },
+      to: { path: "^(test|bench)/" },
+    },
   ],
-  options: { doNotFollow: { path: "node_modules" }, tsPreCompilationDeps: true, tsConfig: { fileName: "tsconfig.json" } },
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+  },
 };

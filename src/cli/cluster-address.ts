@@ -34,7 +34,7 @@ async function askNamed(url: string, path: string, method: "GET" | "DELETE"): Pr
     if (!(error instanceof SilentError)) throw error;
     throw new CommandError(
       "no-answer",
-      `${error.message}. Give the admin address of a node that runs (its log line node-started tells it).`,
+      `${error.message}. Give the admin address of a node that runs; its ready line tells it.`,
     );
   }
 }

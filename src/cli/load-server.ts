@@ -6,7 +6,7 @@ import { CommandError } from "./failure.ts";
 import { hookModules, specifierFromHere } from "./module-hooks.ts";
 
 /** Servers that come with Mooring, by the names that a person can give. */
-export const builtIn: readonly string[] = ["trips", "yardstick", "conformance"];
+const builtIn: readonly string[] = ["trips", "yardstick", "conformance"];
 
 /** Loads the server that a module exports as its default. Every way to fail gives one clear error. */
 export async function loadServer(name: string): Promise<ServerDefinition> {

@@ -42,3 +42,6 @@ export function wholeNumber(name: string, least: number, most: number): (written
     return value;
   };
 }
+
+/** Settings that `mooring up` decides for its nodes: it places each one's admin listener. */
+export const placedByCluster = ["admin"];

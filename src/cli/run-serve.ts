@@ -6,9 +6,8 @@ import { createNode, type MooringNode } from "../create-node.ts";
 import { readSettings } from "../model/settings.ts";
 import { CommandError } from "./failure.ts";
 import { loadServer } from "./load-server.ts";
-import { writtenSettings } from "./node-options.ts";
+import { type Options, writtenSettings } from "./node-options.ts";
 import { endProcess, logSink, logTo, print, printJson } from "./output.ts";
-import type { ServeOptions } from "./serve.ts";
 import { onStopSignals } from "./stop-signals.ts";
 
 /** Longer than Traefik keeps an idle connection: of the two, the node must not be the first to close it. */
@@ -18,6 +17,15 @@ const requestDeadlineMs = 120_000;
 /** For answers that are still being read when the node has stopped. */
 const lastAnswersMs = 2_000;
 const lookEveryMs = 20;
+
+export interface ServeOptions extends Options {
+  readonly port: number;
+  readonly host: string;
+  readonly name?: string;
+  readonly redis?: string;
+  readonly advertise?: string;
+  readonly json?: boolean;
+}
 
 /** `mooring serve`: one node, until it is ended. */
 export async function runServe(module: string | undefined, options: ServeOptions): Promise<void> {

@@ -3,15 +3,29 @@ import { watchPackageManager } from "../local/parent-watch.ts";
 import type { ClusterPorts } from "../local/ports.ts";
 import { readSettings } from "../model/settings.ts";
 import { CommandError } from "./failure.ts";
-import { writtenSettings } from "./node-options.ts";
+import { type Options, placedByCluster, writtenSettings } from "./node-options.ts";
 import { endProcess, logSink, logTo, print, printJson, table } from "./output.ts";
 import { onStopSignals } from "./stop-signals.ts";
-import { ownSettings, type UpOptions } from "./up.ts";
+
+export interface UpOptions extends Options {
+  readonly nodes: number;
+  readonly server: string;
+  readonly port: number;
+  readonly tlsPort?: number;
+  readonly nodePort?: number;
+  readonly adminPort?: number;
+  readonly consolePort?: number;
+  readonly redisPort?: number;
+  readonly apiPort?: number;
+  readonly redis?: string;
+  readonly restart?: boolean;
+  readonly json?: boolean;
+}
 
 /** `mooring up`: a local cluster, until it is ended. */
 export async function runUp(options: UpOptions): Promise<void> {
   const { json = false, nodes, server } = options;
-  const written = writtenSettings(options, ownSettings);
+  const written = writtenSettings(options, placedByCluster);
   const settings = readSettings(written, { ...process.env, MOORING_ADMIN: undefined });
   const sink = logSink(json);
   const log = logTo(sink);

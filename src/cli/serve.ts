@@ -1,14 +1,6 @@
 import type { Command } from "commander";
-import { addNodeOptions, type Options, wholeNumber } from "./node-options.ts";
-
-export interface ServeOptions extends Options {
-  readonly port: number;
-  readonly host: string;
-  readonly name?: string;
-  readonly redis?: string;
-  readonly advertise?: string;
-  readonly json?: boolean;
-}
+import { addNodeOptions, wholeNumber } from "./node-options.ts";
+import type { ServeOptions } from "./run-serve.ts";
 
 export function registerServe(program: Command): void {
   const serve = program

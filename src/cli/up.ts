@@ -1,23 +1,7 @@
 import type { Command } from "commander";
-import { addNodeOptions, type Options, wholeNumber } from "./node-options.ts";
+import { addNodeOptions, placedByCluster, wholeNumber } from "./node-options.ts";
+import type { UpOptions } from "./run-up.ts";
 
-export interface UpOptions extends Options {
-  readonly nodes: number;
-  readonly server: string;
-  readonly port: number;
-  readonly tlsPort?: number;
-  readonly nodePort?: number;
-  readonly adminPort?: number;
-  readonly consolePort?: number;
-  readonly redisPort?: number;
-  readonly apiPort?: number;
-  readonly redis?: string;
-  readonly restart?: boolean;
-  readonly json?: boolean;
-}
-
-/** Each node's admin listener is the cluster's to place. */
-export const ownSettings = ["admin"];
 const mostNodes = 100;
 
 export function registerUp(program: Command): void {
@@ -37,7 +21,7 @@ export function registerUp(program: Command): void {
     .option("--console-port <port>", "the cluster's console (default: 9400)", port("--console-port"))
     .option("--redis-port <port>", "Valkey (default: 6390)", port("--redis-port"))
     .option("--api-port <port>", "Traefik's own API (default: 8081)", port("--api-port"));
-  addNodeOptions(up, ownSettings).action(async (options: UpOptions) => {
+  addNodeOptions(up, placedByCluster).action(async (options: UpOptions) => {
     const { runUp } = await import("./run-up.ts");
     await runUp(options);
   });

@@ -21,7 +21,7 @@ export interface FindOptions {
 }
 
 /** A program could not be found or fetched. The message names each way that was tried, its result, and what to do. */
-export class BinaryError extends Error {
+class BinaryError extends Error {
   override readonly name = "BinaryError";
 }
 
@@ -59,7 +59,7 @@ export async function findProgram(spec: ProgramSpec, options: FindOptions): Prom
   ] as const;
   for (const { from, what, fetch } of ways) {
     log.info("program-fetching", { program: spec.name, version: spec.version, source: what });
-    const fetched: Fetched = await fetch(spec, cached, shown);
+    const fetched: Fetched = await fetch(spec, cached, { environment, shown });
     if (fetched.kind === "installed") {
       log.info("program-installed", { program: spec.name, version: spec.version, source: what, path: cached });
       return { path: cached, version: spec.version, from };

