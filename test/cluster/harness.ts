@@ -226,6 +226,7 @@ export class ClusterRedis {
 
   /** Starts an empty one where the killed one was. */
   async startAgain(): Promise<void> {
+    await this.#valkey?.stop();
     this.#valkey = await startValkey({ port: Number(new URL(this.url).port) });
   }
 
