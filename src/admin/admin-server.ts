@@ -4,6 +4,7 @@ import type { Log } from "../ports/log.ts";
 import { type Address, isLoopback, urlOf } from "./address.ts";
 import { listen } from "./listen.ts";
 import { adminPage } from "./page.ts";
+import { internal, nodeNotTold, type Problem, ProblemError, unknownNode, unknownSession } from "./problem.ts";
 import type { AdminApi, Scope } from "./target.ts";
 
 /** An answer that is not the API's: health, metrics. */
@@ -11,6 +12,7 @@ export interface PlainAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface AdminServerOptions {
@@ -32,23 +34,6 @@ export interface AdminListener {
   /** Its address, e.g. `http://127.0.0.1:9401`. */
   readonly url: string;
   stop(): Promise<void>;
-}
-
-/** An error as the API tells it. */
-interface Problem {
-  readonly status: number;
-  readonly code: string;
-  readonly message: string;
-  readonly next: string;
-}
-
-class ProblemError extends Error {
-  override readonly name = "ProblemError";
-  readonly problem: Problem;
-  constructor(problem: Problem) {
-    super(problem.message);
-    this.problem = problem;
-  }
 }
 
 /** Listens for operators: the API, health and metrics, and a small page. There is no CORS: no other site may read it. */
@@ -76,16 +61,6 @@ async function answer(options: AdminServerOptions, request: IncomingMessage, res
   }
 }
 
-function internal(error: unknown): Problem {
-  const reason = error instanceof Error ? error.message : String(error);
-  return {
-    status: 503,
-    code: "cluster-not-asked",
-    message: `The cluster could not be asked: ${reason}`,
-    next: "Try again, or ask for this node alone with ?scope=node.",
-  };
-}
-
 async function route(options: AdminServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { allowHost, address, api, plain, title } = options;
   const access = checkHost(request.headers, { loopback: isLoopback(address.host), allowHost });
@@ -93,11 +68,14 @@ async function route(options: AdminServerOptions, request: IncomingMessage, resp
     const next = "Call it by localhost, or start the node with --allow-host.";
     throw new ProblemError({ status: 403, code: "host-not-allowed", message: access.message, next });
   }
+  refuseOtherSites(request);
   const url = new URL(request.url ?? "/", "http://admin");
   const method = request.method === "HEAD" ? "GET" : (request.method ?? "GET");
   const scope: Scope = url.searchParams.get("scope") === "node" ? "node" : "cluster";
   const sessionId = /^\/api\/sessions\/([^/]+)$/.exec(url.pathname)?.[1];
-  allow(method, sessionId === undefined ? ["GET"] : ["GET", "DELETE"], response);
+  const nodeToDrain = /^\/api\/nodes\/([^/]+)\/drain$/.exec(url.pathname)?.[1];
+  if (nodeToDrain !== undefined) allow(method, ["POST", "DELETE"], response);
+  else allow(method, sessionId === undefined ? ["GET"] : ["GET", "DELETE"], response);
 
   if (url.pathname === "/") {
     const links = [...Object.keys(plain), "/api/nodes", "/api/sessions"];
@@ -105,16 +83,22 @@ async function route(options: AdminServerOptions, request: IncomingMessage, resp
   }
   const answerPlain = Object.hasOwn(plain, url.pathname) ? plain[url.pathname] : undefined;
   if (answerPlain !== undefined) {
-    const { status, contentType, body } = await answerPlain();
+    const { status, contentType, body, headers = {} } = await answerPlain();
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     return send(response, status, contentType, body);
   }
   if (url.pathname === "/api/nodes") return sendJson(response, 200, await api.nodes(scope));
   if (url.pathname === "/api/sessions") return sendJson(response, 200, await api.sessions(scope));
+  if (nodeToDrain !== undefined) {
+    const state = method === "POST" ? "draining" : "up";
+    return await setState(api, decode(nodeToDrain), state, scope, response);
+  }
   if (sessionId !== undefined) {
     const id = decode(sessionId);
     return method === "DELETE" ? await closeSession(api, id, response) : await showSession(api, id, scope, response);
   }
-  const next = `There is: /, ${[...Object.keys(plain), "/api/nodes", "/api/sessions", "/api/sessions/<id>"].join(", ")}.`;
+  const paths = ["/api/nodes", "/api/nodes/<name>/drain", "/api/sessions", "/api/sessions/<id>"];
+  const next = `There is: /, ${[...Object.keys(plain), ...paths].join(", ")}.`;
   throw new ProblemError({ status: 404, code: "no-such-path", message: `Nothing is at ${url.pathname}.`, next });
 }
 
@@ -129,14 +113,31 @@ async function closeSession(api: AdminApi, id: string, response: ServerResponse)
   sendJson(response, 200, { id, closed: true });
 }
 
-function unknownSession(id: string, silent: readonly string[]): Problem {
-  const unasked = silent.length === 0 ? "" : ` These nodes did not answer: ${silent.join(", ")}.`;
-  return {
-    status: 404,
-    code: "unknown-session",
-    message: `No session ${id} was found.${unasked}`,
-    next: "List the sessions with /api/sessions (mooring sessions).",
-  };
+async function setState(
+  api: AdminApi,
+  name: string,
+  state: "up" | "draining",
+  scope: Scope,
+  response: ServerResponse,
+): Promise<void> {
+  const change = await api.setState(name, state, scope);
+  switch (change.kind) {
+    case "changed":
+      return sendJson(response, 200, change.node);
+    case "unknown":
+      throw new ProblemError(unknownNode(name));
+    case "not-told":
+      throw new ProblemError(nodeNotTold(name, change.why));
+  }
+}
+
+/** A page of another site can send a POST here without being asked first, but not without saying where it comes from. */
+function refuseOtherSites({ method, headers: { origin, host } }: IncomingMessage): void {
+  if (method === "GET" || method === "HEAD" || origin === undefined) return;
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  const message = `Origin ${origin} may not change anything here.`;
+  const next = "Use the command line, or this listener's own page.";
+  throw new ProblemError({ status: 403, code: "origin-not-allowed", message, next });
 }
 
 function decode(part: string): string {

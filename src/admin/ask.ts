@@ -16,7 +16,7 @@ export class SilentError extends Error {
 export async function ask(
   admin: string,
   path: string,
-  { method = "GET", deadlineMs = answerDeadlineMs }: { method?: "GET" | "DELETE"; deadlineMs?: number } = {},
+  { method = "GET", deadlineMs = answerDeadlineMs }: { method?: "GET" | "POST" | "DELETE"; deadlineMs?: number } = {},
 ): Promise<AdminAnswer> {
   try {
     const response = await fetch(new URL(path, admin), {

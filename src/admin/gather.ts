@@ -1,5 +1,5 @@
 import { type AdminAnswer, ask, SilentError } from "./ask.ts";
-import type { NodeView, SessionList, SessionView } from "./target.ts";
+import type { NodeView, SessionList, SessionView, StateChange } from "./target.ts";
 
 /** A node that is asked for what it holds. */
 export interface Peer {
@@ -42,6 +42,22 @@ export async function askForSession(
     if (status === 200) found = body as SessionView;
   });
   return { found, silent };
+}
+
+/** Tells a node to take new sessions or not. */
+export async function tellState({ name, admin, down }: Peer, state: "up" | "draining"): Promise<StateChange> {
+  if (down === true) return { kind: "not-told", why: "it is down." };
+  if (admin === undefined) return { kind: "not-told", why: "it has no admin listener (--admin off)." };
+  const method = state === "draining" ? "POST" : "DELETE";
+  try {
+    const { status, body } = await ask(admin, `/api/nodes/${encodeURIComponent(name)}/drain?scope=node`, { method });
+    if (status === 200) return { kind: "changed", node: body as NodeView };
+    if (status === 404) return { kind: "unknown" };
+    return { kind: "not-told", why: String((body as { message?: unknown } | null)?.message ?? `status ${status}`) };
+  } catch (error) {
+    if (error instanceof SilentError) return { kind: "not-told", why: `${error.message}.` };
+    throw error;
+  }
 }
 
 /** Asks all at once, and gives the names of those that don't answer. */

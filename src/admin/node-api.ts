@@ -1,6 +1,6 @@
-import type { NodeRecord } from "../ports/registry.ts";
-import { askForSession, askNode, askSessions } from "./gather.ts";
-import type { AdminApi, AdminTarget, NodeView, Scope, SessionList } from "./target.ts";
+import { type NodeRecord, RegistryError } from "../ports/registry.ts";
+import { askForSession, askNode, askSessions, tellState } from "./gather.ts";
+import type { AdminApi, AdminTarget, NodeView, Scope, SessionList, StateChange } from "./target.ts";
 
 /** The operators' API of a node: its own answers, and for the cluster's it asks the nodes that the registry knows. */
 export class NodeApi implements AdminApi {
@@ -32,9 +32,25 @@ export class NodeApi implements AdminApi {
     return this.#target.close(id);
   }
 
+  async setState(name: string, state: "up" | "draining", scope: Scope): Promise<StateChange> {
+    if (name === this.#target.record().name) return await this.#setOwnState(state);
+    const named = scope === "node" ? undefined : (await this.#others()).find((node) => node.name === name);
+    return named === undefined ? { kind: "unknown" } : await tellState(named, state);
+  }
+
+  async #setOwnState(state: "up" | "draining"): Promise<StateChange> {
+    try {
+      await this.#target.setState(state);
+      return { kind: "changed", node: this.#self() };
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      const why = `it is ${state}, but could not tell the other nodes and the edge: ${error.message} It goes on trying.`;
+      return { kind: "not-told", why };
+    }
+  }
+
   #self(): NodeView {
-    const { name, tag, pid, url, admin, since } = this.#target.record();
-    const state = this.#target.state();
+    const { name, tag, pid, url, admin, since, state } = this.#target.record();
     return { name, tag, state, sessions: this.#target.sessions().length, pid, url, admin: admin ?? null, since };
   }
 

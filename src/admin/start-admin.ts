@@ -1,3 +1,4 @@
+import { incarnationHeader } from "../node/sign-of-life.ts";
 import type { Log } from "../ports/log.ts";
 import { parseAddress } from "./address.ts";
 import { type AdminListener, startAdminServer } from "./admin-server.ts";
@@ -27,8 +28,12 @@ export async function startAdmin(target: AdminTarget, options: AdminOptions): Pr
     allowHost: options.allowHost,
     log: options.log,
     plain: {
-      "/livez": () => text(200, "alive\n"),
-      "/readyz": () => (target.state() === "up" ? text(200, "ready\n") : text(503, `${target.state()}\n`)),
+      "/livez": () => ({ ...text(200, "alive\n"), headers: { [incarnationHeader]: target.record().incarnation } }),
+      "/readyz": () => {
+        const { state } = target.record();
+        return state === "up" ? text(200, "ready\n") : text(503, `${state}\n`);
+      },
+      "/edge/traefik": () => target.feed(),
       "/metrics": async () => ({ status: 200, ...(await target.metrics.text()) }),
     },
   });

@@ -1,3 +1,4 @@
+import type { FeedAnswer } from "../edge/feed.ts";
 import type { NodeMetrics } from "../node/metrics.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 
@@ -51,14 +52,24 @@ export interface AdminTarget {
   readonly metrics: NodeMetrics;
   /** The node as the registry knows it. */
   record(): NodeRecord;
-  state(): "up" | "draining";
+  /** Takes new sessions or not. Rejects when the registry could not be told. */
+  setState(state: "up" | "draining"): Promise<void>;
   /** The sessions that this node owns. */
   sessions(): readonly SessionView[];
   /** All nodes that the registry knows. Rejects when the registry does not answer. */
   nodes(): Promise<readonly NodeRecord[]>;
   /** Ends a session wherever it lives. Gives whether it existed. */
   close(id: string): Promise<boolean>;
+  /** The cluster's view, for a Traefik that asks for it over HTTP. */
+  feed(): Promise<FeedAnswer>;
 }
+
+/** How a node's change of state went. */
+export type StateChange =
+  | { readonly kind: "changed"; readonly node: NodeView }
+  | { readonly kind: "unknown" }
+  /** It could not be told. */
+  | { readonly kind: "not-told"; readonly why: string };
 
 /** One node's own answers, or the whole cluster's. */
 export type Scope = "node" | "cluster";
@@ -73,4 +84,6 @@ export interface AdminApi {
     scope: Scope,
   ): Promise<{ readonly found?: SessionView | undefined; readonly silent: readonly string[] }>;
   close(id: string): Promise<boolean>;
+  /** Takes a node, by its name, out of the pool or back into it. */
+  setState(name: string, state: "up" | "draining", scope: Scope): Promise<StateChange>;
 }

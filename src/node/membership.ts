@@ -1,60 +1,166 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type FirstLook, type Look, nextJoinStep, nextLeaseStep } from "../model/membership.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
+import { NameTakenError } from "./name-taken.ts";
 
-export interface MembershipTimes {
-  /** For how long the node counts as up without a sign of life, in milliseconds. */
-  readonly lease: number;
-  /** How often it gives one. */
-  readonly renew: number;
+export interface MembershipParts {
+  readonly registry: Registry;
+  readonly record: NodeRecord;
+  readonly times: {
+    /** For how long the node counts as up without a sign of life, in milliseconds. */
+    readonly lease: number;
+    /** How often it gives one. */
+    readonly renew: number;
+  };
+  readonly log: Log;
+  /** Whether another node answers as the incarnation that it is noted as. Never rejects. */
+  readonly answers: (node: NodeRecord) => Promise<boolean>;
+  /** Another incarnation has taken the name: this node must not go on. Called once at most. */
+  readonly onLost: (to: NodeRecord) => void;
 }
 
 /** Keeps this node in the registry for as long as it lives. */
 export class Membership {
-  readonly #registry: Registry;
-  readonly #record: NodeRecord;
-  readonly #times: MembershipTimes;
-  readonly #log: Log;
+  readonly #parts: MembershipParts;
+  readonly #stopListening: () => void;
+  #record: NodeRecord;
+  /** Whether the registry has not been told yet what the record says now. */
+  #untold = false;
+  #phase: "joining" | "member" | "ended" = "joining";
   #timer: NodeJS.Timeout | undefined;
-  #renewal: Promise<void> = Promise.resolve();
-  #stopped = false;
+  /** What is said to the registry goes one after another: a renewal that overtook the farewell would undo it. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #failing = false;
 
-  constructor(registry: Registry, record: NodeRecord, times: MembershipTimes, log: Log) {
-    this.#registry = registry;
-    this.#record = record;
-    this.#times = times;
-    this.#log = log;
+  constructor(parts: MembershipParts) {
+    this.#parts = parts;
+    this.#record = parts.record;
+    this.#stopListening = parts.registry.onReachable((reachable) => {
+      if (reachable && this.#phase === "member") void this.#inTurn(() => this.#renew());
+    });
   }
 
-  /** Joins; rejects when the registry does not answer. */
+  /** The node as the registry has it, or will have it with the next sign of life. */
+  get record(): NodeRecord {
+    return this.#record;
+  }
+
+  /**
+   * Joins. Waits for up to one lease where a former life of this node holds its name still.
+   *
+   * @throws NameTakenError when another node lives under the name, or under a name with the same tag
+   * @throws RegistryError when the registry does not answer
+   */
   async join(): Promise<void> {
-    await this.#registry.join(this.#record, this.#times.lease);
+    let first: FirstLook<NodeRecord> | undefined;
+    for (let look = await this.#tryToJoin(); look !== undefined; look = await this.#tryToJoin()) {
+      const step = nextJoinStep({ own: this.#record, look, first, lookEveryMs: this.#parts.times.renew / 2 });
+      switch (step.kind) {
+        case "ask":
+          first = { ...look, answers: await this.#parts.answers(look.by) };
+          if (!first.answers) this.#logWait(look);
+          break;
+        case "wait":
+          await sleep(step.ms);
+          break;
+        case "refuse":
+          throw new NameTakenError(step.why, this.#record, look.by);
+      }
+    }
+    this.#phase = "member";
     this.#schedule();
   }
 
-  /** Leaves, so that other nodes know it at once. A registry that does not answer lets the node's time run out. */
+  /**
+   * Changes whether the node takes new sessions. The node itself goes by it at once.
+   *
+   * @throws RegistryError when the registry could not be told; it is told again with each sign of life
+   */
+  async setState(state: NodeRecord["state"]): Promise<void> {
+    if (this.#phase === "ended")
+      throw new Error(`Node ${this.#record.name} has left the cluster: it has no state to set.`);
+    if (this.#record.state === state && !this.#untold) return;
+    this.#record = { ...this.#record, state };
+    this.#untold = true;
+    await this.#inTurn(() => this.#giveSign());
+  }
+
+  /** Leaves, so that other nodes know it at once. A registry that does not answer lets the lease run out. */
   async leave(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#renewal;
+    this.#end();
     try {
-      await this.#registry.leave(this.#record);
+      await this.#inTurn(() => this.#parts.registry.leave(this.#record));
     } catch (error) {
-      this.#log.warn("registry-write-dropped", { write: "leave", why: String(error) });
+      this.#parts.log.warn("registry-write-dropped", { write: "leave", why: String(error) });
     }
+  }
+
+  #end(): void {
+    this.#phase = "ended";
+    this.#stopListening();
+    clearTimeout(this.#timer);
+  }
+
+  /** Gives undefined when this node has joined, else who holds its tag. */
+  async #tryToJoin(): Promise<Look<NodeRecord> | undefined> {
+    const askedAt = performance.now();
+    const answer = await this.#parts.registry.join(this.#record, this.#parts.times.lease);
+    if (answer.kind === "joined") return undefined;
+    const { by, leftMs } = answer;
+    return { by, leftMs, askedAt, answeredAt: performance.now() };
+  }
+
+  #logWait({ by, leftMs }: Look<NodeRecord>): void {
+    const { name, url, pid, incarnation } = by;
+    this.#parts.log.warn("node-waiting", { node: name, heldBy: { url, pid, incarnation }, leftMs });
   }
 
   #schedule(): void {
-    if (this.#stopped) return;
+    if (this.#phase !== "member") return;
     this.#timer = setTimeout(() => {
-      this.#renewal = this.#renew().finally(() => this.#schedule());
-    }, this.#times.renew);
+      void this.#inTurn(() => this.#renew()).finally(() => this.#schedule());
+    }, this.#parts.times.renew);
   }
 
+  /** Never rejects. */
   async #renew(): Promise<void> {
     try {
-      await this.#registry.join(this.#record, this.#times.lease);
-    } catch {
-      // The registry says itself that it is not reachable; the next renewal tries again.
+      await this.#giveSign();
+      this.#failing = false;
+    } catch (error) {
+      // Once for each time that it fails in a row; the next renewal tries again.
+      if (!this.#failing) this.#parts.log.warn("lease-not-renewed", { node: this.#record.name, why: String(error) });
+      this.#failing = true;
     }
+  }
+
+  /** Renews the lease; joins again where it ran out, or where the record has changed. */
+  async #giveSign(): Promise<void> {
+    if (this.#phase !== "member") return;
+    const { registry, times } = this.#parts;
+    if (!this.#untold) {
+      const step = nextLeaseStep(await registry.renewLease(this.#record, times.lease));
+      if (step.kind === "go-on") return;
+      if (step.kind === "give-up") return this.#lose(step.to);
+    }
+    const record = this.#record;
+    const step = nextLeaseStep(await registry.join(record, times.lease));
+    if (step.kind === "give-up") return this.#lose(step.to);
+    // The record may have changed again meanwhile.
+    if (this.#record === record) this.#untold = false;
+  }
+
+  #lose(to: NodeRecord): void {
+    // The node may have begun to leave while the registry was asked.
+    if (this.#phase !== "member") return;
+    this.#end();
+    this.#parts.onLost(to);
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return await turn;
   }
 }

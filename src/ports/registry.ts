@@ -23,10 +23,26 @@ export interface NodeRecord {
   readonly url: string;
   /** Where its admin listener is, if it has one. */
   readonly admin?: string | undefined;
+  /** Where its peer link listens, e.g. `http://10.0.0.7:7001`: absent where relays are off. */
+  readonly peer?: string | undefined;
+  /** up: takes new sessions; draining: out of the pool, serves those it has. */
+  readonly state: "up" | "draining";
   readonly pid: number;
   /** When it started: milliseconds since 1970. */
   readonly since: number;
 }
+
+/** How a node's wish to join went. */
+export type Joining =
+  | { readonly kind: "joined" }
+  /** Another incarnation has the tag, and its lease ends in so many milliseconds unless it renews it. */
+  | { readonly kind: "held"; readonly by: NodeRecord; readonly leftMs: number };
+
+/** How the renewal of a lease went. */
+export type LeaseRenewal =
+  | { readonly kind: "renewed" }
+  /** The lease ran out (`to` is undefined), or another incarnation has joined since. */
+  | { readonly kind: "lost"; readonly to: NodeRecord | undefined };
 
 /** Why a registry call failed: the closed set of codes of {@link RegistryError}. */
 export type RegistryErrorCode =
@@ -76,17 +92,33 @@ export interface Registry {
   /** Calls back with the id of each session that any node closes, this one included. Gives the way to stop it. */
   onClosed(listener: (id: string) => void): () => void;
 
-  /** Notes a node for `ttlMs`; repeated before that is over by a node that lives. */
-  join(node: NodeRecord, ttlMs: number): Promise<void>;
+  /**
+   * Notes a node for the time of a lease, in place of what the same incarnation noted before, and tells every node
+   * (see {@link onNodesChanged}). Changes nothing while another incarnation has the tag.
+   */
+  join(node: NodeRecord, leaseMs: number): Promise<Joining>;
 
-  /** Removes the node, unless another incarnation of it has joined since. */
+  /** Gives the node its full lease again. Never notes one whose lease ran out or whose tag another incarnation has. */
+  renewLease(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal>;
+
+  /** Removes the node and tells every node, unless another incarnation of it has joined since. */
   leave(node: NodeRecord): Promise<void>;
 
-  /** All nodes whose time is not over, in the order of their names. */
+  /** All nodes whose lease is not over, in the order of their names. */
   nodes(): Promise<readonly NodeRecord[]>;
 
-  /** One node by its tag, or undefined when its time is over or it left. */
+  /** One node by its tag, or undefined when its lease is over or it left. */
   node(tag: string): Promise<NodeRecord | undefined>;
+
+  /**
+   * Calls back when any node, this one included, joined, changed its record or left; by then {@link nodes} knows it.
+   * Nobody is told that a lease ran out. What happens while the connection is lost goes unheard. Gives the way to stop
+   * it.
+   */
+  onNodesChanged(listener: () => void): () => void;
+
+  /** A secret that all nodes of the cluster share: the one that is there, or else the one offered. */
+  sharedSecret(offered: string): Promise<string>;
 
   /** Calls back when the connection is lost (false) and when it is back (true). Gives the way to stop it. */
   onReachable(listener: (reachable: boolean) => void): () => void;

@@ -99,7 +99,12 @@ describe("when a node dies", () => {
     const before = { ...cluster.nodes[0] };
     await cluster.kill(0);
     await cluster.waitForLog("edge-published", ({ up }) => String(up) === "node-2", 5_000);
-    await cluster.waitForLog("edge-published", ({ up }) => String(up) === "node-1,node-2", 20_000);
+    // It waits for the lease of its former life to be over.
+    const published = () => cluster?.logs().filter(({ event }) => event === "edge-published") ?? [];
+    await cluster.waitFor(() => String(published().at(-1)?.up) === "node-1,node-2", {
+      deadline: 20_000,
+      what: "the edge to have it in the pool again",
+    });
     const after = cluster.nodes[0];
     expect(after).toEqual({ ...before, pid: expect.any(Number) });
     expect(after?.pid).not.toBe(before.pid);

@@ -24,6 +24,8 @@ function newNode(name: string, overrides: Partial<NodeRecord> = {}): NodeRecord 
     incarnation: "first",
     url: "http://127.0.0.1:3001",
     admin: "http://127.0.0.1:9401",
+    peer: "http://127.0.0.1:7001",
+    state: "up",
     pid: 4711,
     since: 1_760_000_000_000,
     ...overrides,
@@ -55,6 +57,14 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
       await Promise.all(started.map((registry) => registry.stop()));
       started = [];
       namespace = `n${randomBytes(4).toString("hex")}`;
+    });
+
+    test("nodes that offer different secrets all get the one that came first", async () => {
+      const registries = await cluster(3);
+      const got = await Promise.all(registries.map((registry, index) => registry.sharedSecret(`secret-${index}`)));
+      expect(new Set(got).size).toBe(1);
+      expect(got[0]).toMatch(/^secret-[012]$/);
+      expect(await registries[1]?.sharedSecret("later")).toBe(got[0]);
     });
 
     test("a session that one node claims is found by every node, whole", async () => {
@@ -153,7 +163,7 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
 
     test("nodes that joined are listed by name, and found by tag, on every node", async () => {
       const [one, other] = (await cluster(2)) as [Registry, Registry];
-      const [b, a] = [newNode("b"), newNode("a", { admin: undefined })];
+      const [b, a] = [newNode("b"), newNode("a", { admin: undefined, peer: undefined, state: "draining" })];
       await one.join(b, 60_000);
       await other.join(a, 60_000);
       expect(await one.nodes()).toEqual([a, b]);
@@ -161,41 +171,82 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
       expect(await one.node("absent")).toBeUndefined();
     });
 
-    test("a node that joins again takes the place of what it was", async () => {
-      const [registry] = (await cluster(1)) as [Registry];
-      await registry.join(newNode("a"), 60_000);
-      const restarted = newNode("a", { incarnation: "second", admin: undefined, pid: 4712 });
-      await registry.join(restarted, 60_000);
-      expect(await registry.nodes()).toEqual([restarted]);
+    test("a node that joins again changes its record and keeps its place", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const node = newNode("a");
+      expect(await one.join(node, 60_000)).toEqual({ kind: "joined" });
+      const draining = newNode("a", { state: "draining", admin: undefined });
+      expect(await one.join(draining, 60_000)).toEqual({ kind: "joined" });
+      expect(await other.nodes()).toEqual([draining]);
     });
 
-    test("a node without a sign of life is gone when its time is over, and back when it joins again", async () => {
+    test("while one incarnation holds a tag no other joins, and it is told who holds it and for how long", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const [first, second] = [newNode("a"), newNode("a", { incarnation: "second", pid: 4712 })];
+      await one.join(first, 60_000);
+      const held = await other.join(second, 60_000);
+      expect(held).toEqual({ kind: "held", by: first, leftMs: expect.any(Number) });
+      const { leftMs } = held as { leftMs: number };
+      expect(leftMs).toBeGreaterThan(50_000);
+      expect(leftMs).toBeLessThanOrEqual(60_000);
+      expect(await other.nodes()).toEqual([first]);
+      await one.leave(first);
+      expect(await other.join(second, 60_000)).toEqual({ kind: "joined" });
+      expect(await one.nodes()).toEqual([second]);
+    });
+
+    test("of many that want a free tag at once, one joins", async () => {
+      const registries = await cluster(3);
+      const nodes = registries.map((_, index) => newNode("a", { incarnation: `number ${index}` }));
+      const outcomes = await Promise.all(
+        nodes.map((node, index) => (registries[index] as Registry).join(node, 60_000)),
+      );
+      const winner = outcomes.findIndex(({ kind }) => kind === "joined");
+      expect(outcomes.filter(({ kind }) => kind === "joined")).toHaveLength(1);
+      expect(await registries[0]?.nodes()).toEqual([nodes[winner]]);
+    });
+
+    test("a node whose lease ran out is gone, its tag is free, and its renewals are refused", async () => {
       const [one, other] = (await cluster(2)) as [Registry, Registry];
       const [silent, living] = [newNode("silent"), newNode("living")];
       await one.join(silent, 100);
       await one.join(living, 60_000);
       await eventually(async () => expect(await other.nodes()).toEqual([living]));
       expect(await other.node(silent.tag)).toBeUndefined();
-      await one.join(silent, 60_000);
+      expect(await one.renewLease(silent, 60_000)).toEqual({ kind: "lost", to: undefined });
+      expect(await other.nodes()).toEqual([living]);
+      expect(await one.join(silent, 60_000)).toEqual({ kind: "joined" });
       expect(await other.nodes()).toEqual([living, silent]);
     });
 
-    test("repeated signs of life keep a node", async () => {
+    test("an incarnation whose tag was taken over can neither renew nor join, and is told by whom", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const [first, second] = [newNode("a"), newNode("a", { incarnation: "second" })];
+      await one.join(first, 100);
+      await eventually(async () => expect(await other.join(second, 60_000)).toEqual({ kind: "joined" }));
+      expect(await one.renewLease(first, 60_000)).toEqual({ kind: "lost", to: second });
+      expect(await one.join(first, 60_000)).toMatchObject({ kind: "held", by: second });
+      expect(await other.nodes()).toEqual([second]);
+      expect(await other.renewLease(second, 60_000)).toEqual({ kind: "renewed" });
+    });
+
+    test("a node that renews its lease stays", async () => {
       const [registry] = (await cluster(1)) as [Registry];
       const node = newNode("a");
+      await registry.join(node, 400);
       const until = performance.now() + 900;
       while (performance.now() < until) {
-        await registry.join(node, 400);
+        expect(await registry.renewLease(node, 400)).toEqual({ kind: "renewed" });
         expect(await registry.nodes()).toEqual([node]);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     });
 
-    test("a node that leaves is gone at once, but not if it was started anew since", async () => {
+    test("a node that leaves is gone at once, but not if another incarnation has joined since", async () => {
       const [one, other] = (await cluster(2)) as [Registry, Registry];
       const [first, second] = [newNode("a"), newNode("a", { incarnation: "second" })];
-      await one.join(first, 60_000);
-      await other.join(second, 60_000);
+      await one.join(first, 100);
+      await eventually(async () => expect(await other.join(second, 60_000)).toEqual({ kind: "joined" }));
       await one.leave(first);
       expect(await one.nodes()).toEqual([second]);
       await other.leave(second);
@@ -203,11 +254,35 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
       expect(await one.node(second.tag)).toBeUndefined();
     });
 
+    test("every node is told when one joins, changes its record or leaves, and by then finds it so", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const seen: string[][] = [];
+      const look = async () => void seen.push((await other.nodes()).map(({ name, state }) => `${name} ${state}`));
+      other.onNodesChanged(() => void look());
+      let toldItself = 0;
+      one.onNodesChanged(() => {
+        toldItself += 1;
+      });
+      const node = newNode("a");
+      await one.join(node, 60_000);
+      await eventually(() => expect(seen).toEqual([["a up"]]));
+      await one.join({ ...node, state: "draining" }, 60_000);
+      await eventually(() => expect(seen).toEqual([["a up"], ["a draining"]]));
+      // Neither of these changes anything.
+      await one.renewLease(node, 60_000);
+      await one.leave(newNode("a", { incarnation: "another" }));
+      await other.join(newNode("a", { incarnation: "another" }), 60_000);
+      await one.leave({ ...node, state: "draining" });
+      await eventually(() => expect(seen).toEqual([["a up"], ["a draining"], []]));
+      await eventually(() => expect(toldItself).toBe(3));
+    });
+
     test("clusters of different namespaces know nothing of each other", async () => {
       const [ours] = (await cluster(1, "ours")) as [Registry];
       const [theirs] = (await cluster(1, "theirs")) as [Registry];
       const heardByThem: string[] = [];
       theirs.onClosed((id) => heardByThem.push(id));
+      theirs.onNodesChanged(() => heardByThem.push("nodes"));
       const session = newSession();
       await ours.claim(session);
       await ours.join(newNode("ours"), 60_000);
@@ -218,8 +293,8 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
       expect(await ours.find(session.id)).toEqual(session);
       await ours.close(session.id);
       await theirs.close("k3f9q2.theirs");
-      await eventually(() => expect(heardByThem).toContain("k3f9q2.theirs"));
-      expect(heardByThem).toEqual([session.id, "k3f9q2.theirs"]);
+      // In no certain order: in a cluster they may come from different servers.
+      await eventually(() => expect(heardByThem.toSorted()).toEqual([session.id, "k3f9q2.theirs"].toSorted()));
     });
 
     test("a registry that was not started, or was stopped, rejects every call and tells nobody anything", async () => {
@@ -228,6 +303,7 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
       const [stopped, living] = (await cluster(2)) as [Registry, Registry];
       const heard: string[] = [];
       stopped.onClosed((id) => heard.push(id));
+      stopped.onNodesChanged(() => heard.push("nodes"));
       await stopped.stop();
       await stopped.stop();
       const calls = [
@@ -236,12 +312,14 @@ export function registryContract(adapter: string, startBackend: () => Promise<Re
         stopped.renew(["k3f9q2.x"]),
         stopped.close("k3f9q2.x"),
         stopped.join(newNode("a"), 1_000),
+        stopped.renewLease(newNode("a"), 1_000),
         stopped.leave(newNode("a")),
         stopped.nodes(),
         stopped.node("k3f9q2"),
       ];
       for (const call of calls) await expect(call).rejects.toBeInstanceOf(RegistryError);
       await living.close("k3f9q2.x");
+      await living.join(newNode("a"), 60_000);
       expect(heard).toEqual([]);
       await fresh.stop();
     });

@@ -11,6 +11,7 @@ const node = {
   tag: "k3f9q2",
   incarnation: "first",
   url: "http://127.0.0.1:3001",
+  state: "up" as const,
   pid: 4711,
   since: 1_760_000_000_000,
 };
@@ -70,9 +71,19 @@ describe("what Redis holds and is asked", () => {
 
   test("a node is a hash under its contractual key, for as long as it says", async () => {
     await registry.join(node, 5_000);
-    expect({ ...(await admin.hGetAll("mcp:node:k3f9q2")) }).toMatchObject({ name: "node-1", incarnation: "first" });
+    const hash = { ...(await admin.hGetAll("mcp:node:k3f9q2")) };
+    expect(hash).toMatchObject({ name: "node-1", incarnation: "first", state: "up" });
     expect(await admin.pTTL("mcp:node:k3f9q2")).toBeGreaterThan(4_000);
     expect(await admin.pTTL("mcp:node:k3f9q2")).toBeLessThanOrEqual(5_000);
+    await registry.renewLease(node, 20_000);
+    expect(await admin.pTTL("mcp:node:k3f9q2")).toBeGreaterThan(19_000);
+  });
+
+  test("a renewal of a lease is two commands, and one when it is lost", async () => {
+    await registry.join(node, 5_000);
+    expect(await sentDuring(() => registry.renewLease(node, 5_000))).toEqual(["EVALSHA", "ZADD"]);
+    const other = { ...node, incarnation: "second" };
+    expect(await sentDuring(() => registry.renewLease(other, 5_000))).toEqual(["EVALSHA"]);
   });
 
   test("with a namespace, every key begins with it", async () => {

@@ -1,9 +1,9 @@
 import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { defaultDeadlines } from "../../src/registry/redis/client-settings.ts";
-import { CloseSubscription } from "../../src/registry/redis/close-subscription.ts";
 import { parseRedisUrl } from "../../src/registry/redis/redis-url.ts";
 import { ServerLink } from "../../src/registry/redis/server-link.ts";
+import { Subscription } from "../../src/registry/redis/subscription.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 import { startValkey, type Valkey } from "../support/valkey.ts";
@@ -44,12 +44,11 @@ describe("when the primary moves and its connections stay open", () => {
   test("the subscriber follows the commands to another primary", async () => {
     const heard: string[] = [];
     let up = 0;
-    const closes = new CloseSubscription({
+    const closes = new Subscription({
       settings: settings(),
-      channel: "mcp:closed",
+      channels: { "mcp:closed": (id) => heard.push(id) },
       locate,
       log: new RecordedLog(),
-      onClosed: (id) => heard.push(id),
       onUp: () => {
         up += 1;
       },

@@ -5,12 +5,12 @@ import { redisRegistry } from "./redis-backend.ts";
 
 /** What a Redis user of Mooring has to be allowed; README and docs name the same. */
 const rights =
-  "+evalsha +eval +script|load +exists +hset +hget +hgetall +pexpire +del +zadd +zrange +zscore +zrem +ttl +ping +publish +subscribe";
+  "+evalsha +eval +script|load +set +get +exists +hset +hget +hgetall +pexpire +pttl +del +zadd +zrange +zscore +zrem +ttl +ping +publish +subscribe";
 
 describe("a Redis user with few rights", () => {
-  test("needs these commands, Mooring's keys and its channel, and no more", async () => {
+  test("needs these commands, Mooring's keys and its channels, and no more", async () => {
     const valkey = await startValkey({
-      config: `user default on nopass resetkeys ~mcp:* resetchannels &mcp:closed -@all ${rights}`,
+      config: `user default on nopass resetkeys ~mcp:* resetchannels &mcp:closed &mcp:nodes-changed -@all ${rights}`,
     });
     const registry = redisRegistry(valkey.url);
     await registry.start();
@@ -18,7 +18,7 @@ describe("a Redis user with few rights", () => {
     registry.onClosed((id) => heard.push(id));
     const owner = { tag: "k3f9q2", incarnation: "first" };
     const session = { id: "k3f9q2.a", owner, epoch: 1, createdAt: 1 };
-    const node = { name: "a", ...owner, url: "http://127.0.0.1:1", pid: 1, since: 1 };
+    const node = { name: "a", ...owner, url: "http://127.0.0.1:1", state: "up" as const, pid: 1, since: 1 };
     await registry.claim(session);
     expect(await registry.find(session.id)).toEqual(session);
     expect(await registry.renew([session.id])).toEqual([]);
@@ -28,6 +28,9 @@ describe("a Redis user with few rights", () => {
     expect(await registry.nodes()).toEqual([node]);
     await eventually(async () => expect(await registry.nodes()).toEqual([]));
     await registry.join(node, 5_000);
+    expect(await registry.renewLease(node, 5_000)).toEqual({ kind: "renewed" });
+    expect(await registry.join({ ...node, incarnation: "second" }, 5_000)).toMatchObject({ kind: "held", by: node });
+    expect(await registry.sharedSecret("offered")).toBe("offered");
     await registry.leave(node);
     expect(await registry.nodes()).toEqual([]);
     await registry.stop();

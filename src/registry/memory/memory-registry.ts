@@ -1,6 +1,13 @@
 import type { Clock } from "../../ports/clock.ts";
 import { systemClock } from "../../ports/clock.ts";
-import { type NodeRecord, type Registry, RegistryError, type SessionRecord } from "../../ports/registry.ts";
+import {
+  type Joining,
+  type LeaseRenewal,
+  type NodeRecord,
+  type Registry,
+  RegistryError,
+  type SessionRecord,
+} from "../../ports/registry.ts";
 import { MemoryStore } from "./memory-store.ts";
 
 export interface MemoryRegistryOptions {
@@ -44,16 +51,19 @@ export class MemoryRegistry implements Registry {
   }
 
   onClosed(listener: (id: string) => void): () => void {
-    const stop = this.#store.closed.add(listener);
-    this.#stopListening.add(stop);
-    return () => {
-      stop();
-      this.#stopListening.delete(stop);
-    };
+    return this.#listen(this.#store.closed.add(listener));
   }
 
-  async join(node: NodeRecord, ttlMs: number): Promise<void> {
-    this.#use("note a node").join(node, this.#clock.now() + ttlMs);
+  async sharedSecret(offered: string): Promise<string> {
+    return this.#use("share a secret").sharedSecret(offered);
+  }
+
+  async join(node: NodeRecord, leaseMs: number): Promise<Joining> {
+    return this.#use("note a node").join(node, leaseMs, this.#clock.now());
+  }
+
+  async renewLease(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal> {
+    return this.#use("renew a lease").renewLease(node, leaseMs, this.#clock.now());
   }
 
   async leave(node: NodeRecord): Promise<void> {
@@ -68,6 +78,10 @@ export class MemoryRegistry implements Registry {
     return this.#use("find a node").node(tag, this.#clock.now());
   }
 
+  onNodesChanged(listener: () => void): () => void {
+    return this.#listen(this.#store.nodesChanged.add(listener));
+  }
+
   /** Never calls: memory can't be lost without this process. */
   onReachable(): () => void {
     return () => {};
@@ -77,6 +91,14 @@ export class MemoryRegistry implements Registry {
     this.#state = "stopped";
     for (const stop of this.#stopListening) stop();
     this.#stopListening.clear();
+  }
+
+  #listen(stop: () => void): () => void {
+    this.#stopListening.add(stop);
+    return () => {
+      stop();
+      this.#stopListening.delete(stop);
+    };
   }
 
   #use(doing: string): MemoryStore {

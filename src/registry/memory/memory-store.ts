@@ -1,4 +1,4 @@
-import type { NodeRecord, SessionRecord } from "../../ports/registry.ts";
+import type { Joining, LeaseRenewal, NodeRecord, SessionRecord } from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
 import { sessionTtlMs } from "../session-ttl.ts";
 
@@ -11,9 +11,17 @@ interface Expiring<T> {
 /** What memory registries share: the state of one cluster whose nodes live in one process. */
 export class MemoryStore {
   readonly closed = new Listeners<string>();
+  readonly nodesChanged = new Listeners<void>();
   /** In the order in which they expire, since all have the same TTL and a renewal puts an entry at the end. */
   readonly #sessions = new Map<string, Expiring<SessionRecord>>();
   readonly #nodes = new Map<string, Expiring<NodeRecord>>();
+
+  #secret: string | undefined;
+
+  sharedSecret(offered: string): string {
+    this.#secret ??= offered;
+    return this.#secret;
+  }
 
   claim(record: SessionRecord, now: number): void {
     this.#forgetExpired(now);
@@ -42,12 +50,28 @@ export class MemoryStore {
     return existed;
   }
 
-  join(node: NodeRecord, until: number): void {
-    this.#nodes.set(node.tag, { value: { ...node }, until });
+  join(node: NodeRecord, leaseMs: number, now: number): Joining {
+    const held = this.#nodes.get(node.tag);
+    const by = live(held, now);
+    if (held !== undefined && by !== undefined && by.incarnation !== node.incarnation) {
+      return { kind: "held", by, leftMs: held.until - now };
+    }
+    this.#nodes.set(node.tag, { value: { ...node }, until: now + leaseMs });
+    queueMicrotask(() => this.nodesChanged.tell());
+    return { kind: "joined" };
+  }
+
+  renewLease({ tag, incarnation }: NodeRecord, leaseMs: number, now: number): LeaseRenewal {
+    const value = this.node(tag, now);
+    if (value?.incarnation !== incarnation) return { kind: "lost", to: value };
+    this.#nodes.set(tag, { value, until: now + leaseMs });
+    return { kind: "renewed" };
   }
 
   leave(node: NodeRecord): void {
-    if (this.#nodes.get(node.tag)?.value.incarnation === node.incarnation) this.#nodes.delete(node.tag);
+    if (this.#nodes.get(node.tag)?.value.incarnation !== node.incarnation) return;
+    this.#nodes.delete(node.tag);
+    queueMicrotask(() => this.nodesChanged.tell());
   }
 
   node(tag: string, now: number): NodeRecord | undefined {

@@ -4,10 +4,14 @@ export interface RedisKeys {
   session(id: string): string;
   /** What is known of a node. */
   node(tag: string): string;
-  /** The tags of all nodes, scored by when each last joined. */
+  /** The tags of all nodes, scored by when the lease of each ends. */
   readonly nodes: string;
+  /** The secret by which nodes prove to each other that they belong together. */
+  readonly secret: string;
   /** The channel on which the ids of closed sessions are told to every node. */
   readonly closed: string;
+  /** The channel on which every node is told the tag of one that joined, changed its record or left. */
+  readonly nodesChanged: string;
 }
 
 /** Several clusters share one Redis by namespaces: each name begins with `<namespace>:`. */
@@ -17,6 +21,8 @@ export function redisKeys(namespace: string): RedisKeys {
     session: (id) => `${prefix}session:{${id}}`,
     node: (tag) => `${prefix}node:${tag}`,
     nodes: `${prefix}nodes`,
+    secret: `${prefix}peer-secret`,
     closed: `${prefix}closed`,
+    nodesChanged: `${prefix}nodes-changed`,
   };
 }

@@ -31,11 +31,12 @@ export function readSession(id: string, hash: Hash): SessionRecord {
 }
 
 /** What is written of a node: fields and values in turns. */
-export function nodeFields({ name, tag, incarnation, url, admin, pid, since }: NodeRecord): string[] {
+export function nodeFields({ name, tag, incarnation, url, admin, peer, state, pid, since }: NodeRecord): string[] {
   return [
     ...["name", name, "tag", tag, "incarnation", incarnation, "url", url],
     ...(admin === undefined ? [] : ["admin", admin]),
-    ...["pid", String(pid), "since", String(since)],
+    ...(peer === undefined ? [] : ["peer", peer]),
+    ...["state", state, "pid", String(pid), "since", String(since)],
   ];
 }
 
@@ -46,6 +47,8 @@ export function readNode(tag: string, hash: Hash): NodeRecord {
     incarnation: hash.incarnation ?? "",
     url: hash.url ?? "",
     admin: hash.admin,
+    peer: hash.peer,
+    state: hash.state === "draining" ? "draining" : "up",
     pid: Number(hash.pid),
     since: Number(hash.since),
   };

@@ -1,20 +1,28 @@
 import type { ConnectionOptions } from "node:tls";
 import type { Log } from "../../ports/log.ts";
-import { type NodeRecord, type Registry, RegistryError, type SessionRecord } from "../../ports/registry.ts";
+import {
+  type Joining,
+  type LeaseRenewal,
+  type NodeRecord,
+  type Registry,
+  RegistryError,
+  type SessionRecord,
+} from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
 import { sessionTtlMs } from "../session-ttl.ts";
 import { type ClientSettings, defaultDeadlines, type RedisDeadlines } from "./client-settings.ts";
-import { CloseSubscription } from "./close-subscription.ts";
 import { withDeadline } from "./deadline.ts";
 import { describe, toRegistryError } from "./failure.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
 import type { Link } from "./link.ts";
 import { openLink } from "./open-link.ts";
 import { Reachability, type ReachabilityChange } from "./reachability.ts";
-import { nodeFields, readHash, readNode, readSession, sessionFields } from "./records.ts";
+import { readHash, readSession, sessionFields } from "./records.ts";
+import { RedisNodes } from "./redis-nodes.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import { runScript, type Script, type Send, scripts } from "./scripts.ts";
 import { Startup } from "./startup.ts";
+import { Subscription } from "./subscription.ts";
 
 export interface RedisRegistryOptions {
   readonly url: string;
@@ -31,26 +39,27 @@ export class RedisRegistry implements Registry {
   readonly #keys: RedisKeys;
   readonly #log: Log;
   readonly #link: Link;
-  readonly #closes: CloseSubscription;
+  readonly #subscription: Subscription;
+  readonly #nodes: RedisNodes;
   readonly #reachability: Reachability;
   readonly #startup: Startup;
   readonly #closedListeners = new Listeners<string>();
+  readonly #nodesListeners = new Listeners<void>();
   readonly #reachableListeners = new Listeners<boolean>();
   #state: "new" | "started" | "stopped" = "new";
   /** The key of the call that failed last: where to ask for a sign of life. */
   #suspect: string;
-  /** The score in the index of nodes that this registry gave each node which it joined. */
-  readonly #scores = new Map<string, number>();
 
   constructor({ url, namespace, log, deadlines, tls }: RedisRegistryOptions) {
     this.#settings = { target: parseRedisUrl(url), deadlines: { ...defaultDeadlines, ...deadlines }, tls };
     this.#keys = redisKeys(namespace);
     this.#suspect = this.#keys.nodes;
+    this.#nodes = new RedisNodes(this.#keys, (...call) => this.#call(...call));
     this.#log = log;
     this.#startup = new Startup(this.#settings);
     this.#link = openLink(this.#settings, {
       onUp: (address) => {
-        if (address !== undefined) this.#closes.follow(address);
+        if (address !== undefined) this.#subscription.follow(address);
         this.#startup.up("commands");
       },
       onFailure: (error) => {
@@ -58,13 +67,15 @@ export class RedisRegistry implements Registry {
         if (this.#state === "started") this.#reachability.failed(error);
       },
     });
-    this.#closes = new CloseSubscription({
+    this.#subscription = new Subscription({
       settings: this.#settings,
-      channel: this.#keys.closed,
+      channels: {
+        [this.#keys.closed]: (id) => this.#closedListeners.tell(id),
+        [this.#keys.nodesChanged]: () => this.#nodesListeners.tell(),
+      },
       locate: (signal) => this.#link.subscriberAddress(signal),
       log,
-      onClosed: (id) => this.#closedListeners.tell(id),
-      onUp: () => this.#startup.up("closes"),
+      onUp: () => this.#startup.up("subscription"),
       onFailure: (error) => this.#startup.failed(error),
     });
     this.#reachability = new Reachability({
@@ -79,7 +90,7 @@ export class RedisRegistry implements Registry {
   async start(): Promise<void> {
     if (this.#state !== "new") throw new Error(`A registry is started once; this one is ${this.#state} already.`);
     this.#link.start();
-    this.#closes.start();
+    this.#subscription.start();
     try {
       const { nodes } = this.#keys;
       await this.#startup.done((signal) => this.#link.send(nodes, ["TTL", nodes], signal));
@@ -120,39 +131,34 @@ export class RedisRegistry implements Registry {
     return this.#closedListeners.add(listener);
   }
 
-  async join(node: NodeRecord, ttlMs: number): Promise<void> {
-    const key = this.#keys.node(node.tag);
-    await this.#run("note a node", scripts.join, key, [String(ttlMs), ...nodeFields(node)]);
-    // After the node itself, so that whoever finds it missing sees another score here when it takes tags out.
-    const score = Date.now() + ttlMs;
-    const { nodes } = this.#keys;
-    await this.#call("note a node", nodes, (send) => send(nodes, ["ZADD", nodes, String(score), node.tag]));
-    this.#scores.set(node.tag, score);
+  join(node: NodeRecord, leaseMs: number): Promise<Joining> {
+    return this.#nodes.join(node, leaseMs);
   }
 
-  async leave(node: NodeRecord): Promise<void> {
-    const removed = await this.#run("remove a node", scripts.leave, this.#keys.node(node.tag), [node.incarnation]);
-    const score = this.#scores.get(node.tag);
-    this.#scores.delete(node.tag);
-    if (Number(removed) === 1 && score !== undefined) await this.#forgetNodes([[node.tag, score]]);
+  renewLease(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal> {
+    return this.#nodes.renewLease(node, leaseMs);
   }
 
-  async nodes(): Promise<readonly NodeRecord[]> {
-    const { nodes } = this.#keys;
-    const reply = await this.#call("list the nodes", nodes, (send) =>
-      send(nodes, ["ZRANGE", nodes, "0", "-1", "WITHSCORES"]),
-    );
-    const index = readScores(reply);
-    const found = await Promise.all(index.map(([tag]) => this.node(tag)));
-    const gone = index.filter((_, position) => found[position] === undefined);
-    if (gone.length > 0) await this.#forgetNodes(gone);
-    return found.filter((node) => node !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+  leave(node: NodeRecord): Promise<void> {
+    return this.#nodes.leave(node);
   }
 
-  async node(tag: string): Promise<NodeRecord | undefined> {
-    const key = this.#keys.node(tag);
-    const hash = readHash(await this.#call("find a node", key, (send) => send(key, ["HGETALL", key])));
-    return hash === undefined ? undefined : readNode(tag, hash);
+  nodes(): Promise<readonly NodeRecord[]> {
+    return this.#nodes.all();
+  }
+
+  node(tag: string): Promise<NodeRecord | undefined> {
+    return this.#nodes.find(tag);
+  }
+
+  onNodesChanged(listener: () => void): () => void {
+    return this.#nodesListeners.add(listener);
+  }
+
+  async sharedSecret(offered: string): Promise<string> {
+    const { secret } = this.#keys;
+    await this.#call("share a secret", secret, (send) => send(secret, ["SET", secret, offered, "NX"]));
+    return String(await this.#call("share a secret", secret, (send) => send(secret, ["GET", secret])));
   }
 
   onReachable(listener: (reachable: boolean) => void): () => void {
@@ -163,12 +169,7 @@ export class RedisRegistry implements Registry {
     this.#state = "stopped";
     this.#startup.stop();
     this.#reachability.stop();
-    await Promise.all([this.#link.stop(), this.#closes.stop()]);
-  }
-
-  async #forgetNodes(gone: readonly (readonly [tag: string, score: number])[]): Promise<void> {
-    const args = gone.flatMap(([tag, score]) => [tag, String(score)]);
-    await this.#run("forget nodes that are gone", scripts.forgetNodes, this.#keys.nodes, args);
+    await Promise.all([this.#link.stop(), this.#subscription.stop()]);
   }
 
   #run(doing: string, script: Script, key: string, args: string[]): Promise<unknown> {
@@ -204,10 +205,4 @@ export class RedisRegistry implements Registry {
     else this.#log.warn("registry-down", { redis, why: describe(change.reason) });
     this.#reachableListeners.tell(change.reachable);
   }
-}
-
-/** Reads members and scores: in pairs, or in turns from servers of the older protocol. */
-function readScores(reply: unknown): (readonly [tag: string, score: number])[] {
-  const flat = Array.isArray(reply) ? reply.flat() : [];
-  return flat.flatMap((tag, index) => (index % 2 === 0 ? [[String(tag), Number(flat[index + 1])] as const] : []));
 }

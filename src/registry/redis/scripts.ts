@@ -19,6 +19,8 @@ export const scripts = {
   claim: load("./claim.lua"),
   close: load("./close.lua"),
   join: load("./join.lua"),
+  indexNode: load("./index-node.lua"),
+  renewLease: load("./renew-lease.lua"),
   leave: load("./leave.lua"),
   forgetNodes: load("./forget-nodes.lua"),
 } as const satisfies Record<string, Script>;

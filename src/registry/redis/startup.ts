@@ -3,7 +3,7 @@ import type { ClientSettings } from "./client-settings.ts";
 import { pause, withDeadline } from "./deadline.ts";
 import { describe, isPermanent, isReply, nextStep } from "./failure.ts";
 
-const parts = ["commands", "closes"] as const;
+const parts = ["commands", "subscription"] as const;
 
 const betweenProbesMs = 100;
 

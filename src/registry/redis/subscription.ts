@@ -4,31 +4,33 @@ import { describe } from "./failure.ts";
 import { KeptConnection } from "./kept-connection.ts";
 import { type Address, showAddress } from "./redis-url.ts";
 
-export interface CloseSubscriptionOptions {
+export interface SubscriptionOptions {
   readonly settings: ClientSettings;
-  readonly channel: string;
+  /** Channels, each with who is told its messages. */
+  readonly channels: Readonly<Record<string, (message: string) => void>>;
   readonly locate: (signal: AbortSignal) => Promise<Address>;
   readonly log: Log;
-  readonly onClosed: (id: string) => void;
   readonly onUp: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
 /**
- * Hears which sessions are closed, on a connection of its own that subscribes anew after each loss. What is published
+ * Hears what nodes tell each other, on a connection of its own that subscribes anew after each loss. What is published
  * in between goes unheard.
  */
-export class CloseSubscription {
+export class Subscription {
   readonly #connection: KeptConnection;
   #state: "starting" | "up" | "down" = "starting";
 
-  constructor({ settings, channel, locate, log, onClosed, onUp, onFailure }: CloseSubscriptionOptions) {
+  constructor({ settings, channels, locate, log, onUp, onFailure }: SubscriptionOptions) {
     this.#connection = new KeptConnection({
       locate,
       create: (address) => oneConnection(settings, address, { pings: true }),
       prepare: async (client) => {
-        // In a task of its own: an error of a listener must not reach the client's parser.
-        await client.subscribe(channel, (id) => queueMicrotask(() => onClosed(id)));
+        for (const [channel, tell] of Object.entries(channels)) {
+          // In a task of its own: an error of a listener must not reach the client's parser.
+          await client.subscribe(channel, (message) => queueMicrotask(() => tell(message)));
+        }
       },
       withinMs: settings.deadlines.connect,
       onUp: (address) => {

@@ -1,0 +1,54 @@
+/** An error as the API tells it. */
+export interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly next: string;
+}
+
+export class ProblemError extends Error {
+  override readonly name = "ProblemError";
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.message);
+    this.problem = problem;
+  }
+}
+
+export function internal(error: unknown): Problem {
+  const reason = error instanceof Error ? error.message : String(error);
+  return {
+    status: 503,
+    code: "cluster-not-asked",
+    message: `The cluster could not be asked: ${reason}`,
+    next: "Try again, or ask for this node alone with ?scope=node.",
+  };
+}
+
+export function unknownSession(id: string, silent: readonly string[]): Problem {
+  const unasked = silent.length === 0 ? "" : ` These nodes did not answer: ${silent.join(", ")}.`;
+  return {
+    status: 404,
+    code: "unknown-session",
+    message: `No session ${id} was found.${unasked}`,
+    next: "List the sessions with /api/sessions (mooring sessions).",
+  };
+}
+
+export function unknownNode(name: string): Problem {
+  return {
+    status: 404,
+    code: "unknown-node",
+    message: `No node "${name}" is up.`,
+    next: "List the nodes with /api/nodes (mooring nodes).",
+  };
+}
+
+export function nodeNotTold(name: string, why: string): Problem {
+  return {
+    status: 503,
+    code: "node-not-told",
+    message: `Node "${name}": ${why}`,
+    next: "Try again, or ask the node itself at its own admin address.",
+  };
+}

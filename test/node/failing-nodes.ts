@@ -1,0 +1,38 @@
+import { type Joining, type LeaseRenewal, type NodeRecord, RegistryError } from "../../src/ports/registry.ts";
+import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+
+/** A registry in memory whose calls about nodes fail or wait when they are told to. */
+export class FailingNodes extends MemoryRegistry {
+  failing = false;
+  /** How many of a node's writes have begun. */
+  calls = 0;
+  #gate: Promise<void> = Promise.resolve();
+
+  /** Lets calls wait, as in a process that is frozen. */
+  hold(): { release(): void } {
+    let release = (): void => {};
+    this.#gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return { release };
+  }
+
+  override join(node: NodeRecord, leaseMs: number): Promise<Joining> {
+    return this.#unlessFailing(() => super.join(node, leaseMs));
+  }
+
+  override renewLease(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal> {
+    return this.#unlessFailing(() => super.renewLease(node, leaseMs));
+  }
+
+  override nodes(): Promise<readonly NodeRecord[]> {
+    return this.#unlessFailing(() => super.nodes());
+  }
+
+  async #unlessFailing<T>(call: () => Promise<T>): Promise<T> {
+    this.calls += 1;
+    await this.#gate;
+    if (this.failing) throw new RegistryError("unavailable", "The registry (in a test) is away.");
+    return await call();
+  }
+}
