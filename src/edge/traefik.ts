@@ -1,4 +1,7 @@
-import type { ClusterView, EdgeNode } from "./view.ts";
+import type { Affinity } from "../model/settings.ts";
+import { failoverHeader, ownHeaders } from "./own-headers.ts";
+import { priority, publishedRule, renderTraefikView, type TraefikFile } from "./traefik-view.ts";
+import type { ClusterView } from "./view.ts";
 
 /** Where Traefik listens, and where it finds its files. */
 export interface TraefikOptions {
@@ -10,6 +13,10 @@ export interface TraefikOptions {
   readonly api: string;
   /** The folder that Traefik watches; `base` and `view` are files in it. It has to exist before Traefik starts. */
   readonly directory: string;
+  /** What clients are pinned by. */
+  readonly affinity: readonly Affinity[];
+  /** Where Traefik asks for the view, where it is not a file in the folder: `http://host:port/edge/traefik`. */
+  readonly feed?: string | undefined;
   /** What Traefik shows where no certificate of its own fits. Without it Traefik makes one that no client trusts. */
   readonly certificate?: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** For how long Traefik takes new requests after SIGTERM, in seconds: 5 by default. */
@@ -17,9 +24,6 @@ export interface TraefikOptions {
   /** How long it then waits for open requests, in seconds: 30 by default. Give more than the longest call takes. */
   readonly finishSeconds?: number | undefined;
 }
-
-/** One file of Traefik's configuration, as plain data. */
-export type TraefikFile = Readonly<Record<string, unknown>>;
 
 export interface TraefikConfiguration {
   /** What Traefik reads once, when it starts. */
@@ -30,37 +34,17 @@ export interface TraefikConfiguration {
   readonly view: TraefikFile;
 }
 
-/** The name and attributes of the cookie that keeps a client at the node that opened its session. */
-const stickyCookie = { name: "_mcp_backend", httpOnly: true, secure: true, sameSite: "strict", path: "/mcp" };
-
-/** PathPrefix(`/mcp`) alone would also take `/mcpfoo`, which belongs to the app. */
-const mcpRule = "Path(`/mcp`) || PathPrefix(`/mcp/`)";
-
-/**
- * Every path but the one that is only for health checks. Where no router matches, Traefik answers 404: right for
- * `/livez`, where a 503 would read as an outage.
- */
-const publishedRule = "PathPrefix(`/`) && !Path(`/livez`)";
-
-/** Written out, because Traefik's own priority is the length of the rule. */
-const priority = { mcp: 1000, app: 10, none: 1 };
-
-/**
- * Every check is answered by the serving port. Traefik asks that the timeout be shorter than the interval. What the
- * checks cost is two small requests a second and node.
- */
-const healthCheck = { path: "/livez", interval: "1s", timeout: "900ms" };
-
 /** Makes Traefik's configuration of the cluster's view. The same view and options always give the same files. */
 export function renderTraefik(view: ClusterView, options: TraefikOptions): TraefikConfiguration {
   const entryPoints = entryPointNames(options);
   return {
     static: renderStatic(options),
     base: renderBase(options, entryPoints),
-    view: renderView(view, entryPoints),
+    view: renderTraefikView(view, { entryPoints, affinity: options.affinity }),
   };
 }
 
+/** The entry points that serve the cluster, by name. */
 function entryPointNames(options: TraefikOptions): string[] {
   const names = (["web", "websecure"] as const).filter((name) => options[name] !== undefined);
   if (names.length === 0) {
@@ -85,8 +69,13 @@ function renderStatic(options: TraefikOptions): TraefikFile {
     api: { insecure: true, dashboard: false },
     entryPoints,
     providers: {
-      providersThrottleDuration: "500ms",
+      // How long Traefik waits after one change before it takes up the next: two in a row are in effect within a second.
+      // Much less would not pay: to rebuild the routes of a thousand nodes takes it some 100 ms.
+      providersThrottleDuration: "250ms",
       file: { directory: options.directory, watch: true },
+      ...(options.feed === undefined
+        ? {}
+        : { http: { endpoint: options.feed, pollInterval: "1s", pollTimeout: "5s" } }),
     },
   };
 }
@@ -109,7 +98,7 @@ const requestRules = {
 function entryPoint(address: string, options: TraefikOptions, http: Record<string, unknown>): TraefikFile {
   return {
     address,
-    http: { ...http, ...requestRules },
+    http: { ...http, middlewares: ["strip-own-headers@file"], ...requestRules },
     transport: {
       // A stream may last for days: only the reading of a request has a limit.
       respondingTimeouts: { readTimeout: "60s", writeTimeout: "0s", idleTimeout: "180s" },
@@ -131,47 +120,21 @@ function renderBase(options: TraefikOptions, entryPoints: readonly string[]): Tr
         // connection that the node is just closing would get a 502.
         node: { forwardingTimeouts: { dialTimeout: "1s", idleConnTimeout: "60s" } },
       },
-      // Repeats a request only where no connection came about: what a node may have read is never sent twice.
-      middlewares: { redial: { retry: { attempts: 3 } } },
+      middlewares: {
+        "strip-own-headers": {
+          headers: { customRequestHeaders: Object.fromEntries(ownHeaders.map((name) => [name, ""])) },
+        },
+        "mark-failover": { headers: { customRequestHeaders: { [failoverHeader]: "1" } } },
+        // These repeat a request only where no connection came about: what a node may have read is never sent twice.
+        // The owner's is the longer one: three refusals make it count as down, and the fallback follows.
+        "redial-pool": { retry: { attempts: 3 } },
+        "redial-owner": { retry: { attempts: 5 } },
+      },
       routers: {
         none: { rule: publishedRule, priority: priority.none, entryPoints, service: "none" },
       },
       // A service without servers answers 503. Traefik's own 404 would tell MCP clients that their session is gone.
       services: { none: { loadBalancer: { servers: [] } } },
-    },
-  };
-}
-
-function renderView(view: ClusterView, entryPoints: readonly string[]): TraefikFile {
-  const pool = poolOf(view);
-  return {
-    http: {
-      routers: {
-        mcp: { rule: mcpRule, priority: priority.mcp, entryPoints, service: "mcp" },
-        default: { rule: publishedRule, priority: priority.app, entryPoints, service: "app" },
-      },
-      services: {
-        mcp: poolService(pool, { sticky: { cookie: stickyCookie } }),
-        app: poolService(pool, {}),
-      },
-    },
-  };
-}
-
-/** The nodes that take new clients, in an order that does not depend on who told of them first. */
-function poolOf(view: ClusterView): EdgeNode[] {
-  return view.nodes.filter((node) => node.state === "up").sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** What the view takes from `base` is named with its provider, so that the view may also come over HTTP. */
-function poolService(pool: readonly EdgeNode[], affinity: Record<string, unknown>): TraefikFile {
-  return {
-    middlewares: ["redial@file"],
-    loadBalancer: {
-      serversTransport: "node@file",
-      ...affinity,
-      servers: pool.map((node) => ({ url: node.url })),
-      healthCheck,
     },
   };
 }

@@ -1,6 +1,6 @@
 import { ask, SilentError } from "../admin/ask.ts";
-import { askForSession, askNode, askSessions, type Peer } from "../admin/gather.ts";
-import type { AdminApi, NodeView, SessionList } from "../admin/target.ts";
+import { askForSession, askNode, askSessions, type Peer, tellState } from "../admin/gather.ts";
+import type { AdminApi, NodeView, SessionList, StateChange } from "../admin/target.ts";
 
 /** The operators' API of a local cluster: it asks the nodes that the cluster started, and lists those that are down too. */
 export class ConsoleApi implements AdminApi {
@@ -36,6 +36,11 @@ export class ConsoleApi implements AdminApi {
       }
     }
     throw new Error("no node answers");
+  }
+
+  async setState(name: string, state: "up" | "draining"): Promise<StateChange> {
+    const named = this.#nodes().find((node) => node.name === name);
+    return named === undefined ? { kind: "unknown" } : await tellState(named, state);
   }
 
   #up(): Peer[] {

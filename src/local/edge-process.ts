@@ -1,6 +1,10 @@
+import { Publisher } from "../edge/publisher.ts";
+import { readBack } from "../edge/read-back.ts";
 import { renderTraefik, type TraefikOptions } from "../edge/traefik.ts";
-import { traefikPaths, writeTraefik, writeTraefikView } from "../edge/traefik-files.ts";
+import { traefikPaths, WatchedFile, writeTraefik } from "../edge/traefik-files.ts";
+import type { TraefikFile } from "../edge/traefik-view.ts";
 import type { ClusterView } from "../edge/view.ts";
+import type { Affinity } from "../model/settings.ts";
 import type { Log } from "../ports/log.ts";
 import { OwnedProcess, ProcessError } from "./owned-process.ts";
 import { host } from "./ports.ts";
@@ -11,73 +15,22 @@ export interface EdgeParts {
   readonly path: string;
   readonly ports: { readonly web: number; readonly tls: number; readonly api: number };
   readonly folder: string;
+  readonly affinity: readonly Affinity[];
   readonly certificate: { readonly certFile: string; readonly keyFile: string };
   readonly reaper: Reaper;
   readonly log: Log;
 }
 
 const startDeadlineMs = 20_000;
-const answerDeadlineMs = 1_000;
-/** Traefik takes up a change within 100 ms, and waits 500 ms after one before it takes up the next. */
-const takeUpDeadlineMs = 5_000;
-const lookEveryMs = 25;
+/** Traefik takes up a change within 100 ms, and waits 250 ms after one before it takes up the next. */
+const takeUpMs = 5_000;
 /** How long open requests get when everything stops. */
 export const finishSeconds = 5;
-
-/** What Traefik tells of a router or a service. */
-interface TraefikItem {
-  readonly name: string;
-  readonly status: string;
-  readonly error?: readonly string[];
-  readonly loadBalancer?: { readonly servers?: readonly { readonly url: string }[] };
-}
-
-/** The parts of a rendered file that are read back. */
-interface WrittenFile {
-  readonly http: {
-    readonly routers?: Readonly<Record<string, unknown>>;
-    readonly services?: Readonly<Record<string, Pick<TraefikItem, "loadBalancer">>>;
-  };
-}
-
-/** The first difference between what was written and what Traefik tells. */
-function differenceOf(
-  files: readonly WrittenFile[],
-  routers: readonly TraefikItem[],
-  services: readonly TraefikItem[],
-): string | undefined {
-  const disabled = [...routers, ...services].find(({ status }) => status !== "enabled");
-  if (disabled !== undefined)
-    return `${disabled.name} is ${disabled.status}: ${disabled.error?.join(", ") ?? "no reason given"}`;
-  for (const { http } of files) {
-    for (const name of Object.keys(http.routers ?? {})) {
-      // Entry points that differ in their defaults get a router each, named after both.
-      const names = [`${name}@file`, `web-${name}@file`, `websecure-${name}@file`];
-      if (!routers.some((router) => names.includes(router.name))) return `it has no router ${name}`;
-    }
-    for (const [name, { loadBalancer }] of Object.entries(http.services ?? {})) {
-      const service = services.find((candidate) => candidate.name === `${name}@file`);
-      if (service === undefined) return `it has no service ${name}`;
-      const [wanted, shown] = [serversOf(loadBalancer), serversOf(service.loadBalancer)];
-      if (wanted !== shown) return `the servers of ${name} are ${shown || "none"} instead of ${wanted || "none"}`;
-    }
-  }
-  return undefined;
-}
-
-function serversOf(loadBalancer: TraefikItem["loadBalancer"]): string {
-  const urls = loadBalancer?.servers?.map(({ url }) => url) ?? [];
-  return urls.sort().join(", ");
-}
 
 /** Traefik before a local cluster: it shows the cluster's view, and it is checked that it took it up. */
 export class EdgeProcess {
   readonly process: OwnedProcess;
-  readonly #parts: EdgeParts;
-  readonly #options: TraefikOptions;
-  /** Views are written one after another. */
-  #publishing: Promise<void> = Promise.resolve();
-  #wanted: ClusterView;
+  readonly #publisher: Publisher;
 
   static async start(parts: EdgeParts, view: ClusterView): Promise<EdgeProcess> {
     const { path, ports, folder, certificate, reaper } = parts;
@@ -87,6 +40,7 @@ export class EdgeProcess {
       api: `${host}:${ports.api}`,
       directory: traefikPaths(folder).directory,
       certificate,
+      affinity: parts.affinity,
       acceptSeconds: 0,
       finishSeconds,
     };
@@ -98,11 +52,13 @@ export class EdgeProcess {
       reaper,
       onLine: (line) => parts.log.warn("process-output", { process: "traefik", text: line }),
     });
-    const edge = new EdgeProcess(traefik, parts, options, view);
+    const api = `http://${options.api}`;
+    const { base } = renderTraefik(view, options);
+    const differenceFrom = (shown: TraefikFile) => readBack(api, "file", [base, shown]);
     let difference: string | undefined;
     try {
       await traefik.ready(async () => {
-        difference = await edge.#difference(view);
+        difference = await differenceFrom(renderTraefik(view, options).view);
         return difference === undefined;
       }, startDeadlineMs);
     } catch (error) {
@@ -111,62 +67,26 @@ export class EdgeProcess {
         cause: error,
       });
     }
-    return edge;
-  }
-
-  private constructor(process: OwnedProcess, parts: EdgeParts, options: TraefikOptions, view: ClusterView) {
-    this.process = process;
-    this.#parts = parts;
-    this.#options = options;
-    this.#wanted = view;
-  }
-
-  /** Shows Traefik a new view, and waits until it has taken it up. A view that was overtaken by a newer one is left out. */
-  publish(view: ClusterView): Promise<void> {
-    this.#wanted = view;
-    this.#publishing = this.#publishing.then(async () => {
-      if (this.#wanted === view) await this.#show(view);
+    const file = new WatchedFile(paths.view);
+    const publisher = new Publisher({
+      render: (shown) => renderTraefik(shown, options).view,
+      deliver: (text) => file.write(text),
+      delivered: (text) => file.says(text),
+      difference: differenceFrom,
+      takeUpMs,
+      log: parts.log,
     });
-    return this.#publishing;
+    void traefik.exited.then(() => publisher.stop());
+    return new EdgeProcess(traefik, publisher);
   }
 
-  async #show(view: ClusterView): Promise<void> {
-    const { folder, log } = this.#parts;
-    const up = view.nodes.filter(({ state }) => state === "up").map(({ name }) => name);
-    try {
-      await writeTraefikView(folder, renderTraefik(view, this.#options).view);
-    } catch (error) {
-      log.error("edge-refused", { up, reason: (error as Error).message });
-      return;
-    }
-    const deadline = performance.now() + takeUpDeadlineMs;
-    let difference = await this.#difference(view);
-    while (difference !== undefined && performance.now() < deadline && this.process.running && this.#wanted === view) {
-      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
-      difference = await this.#difference(view);
-    }
-    if (difference === undefined) log.info("edge-published", { up });
-    else if (this.#wanted === view && this.process.running) log.error("edge-refused", { up, reason: difference });
+  private constructor(process: OwnedProcess, publisher: Publisher) {
+    this.process = process;
+    this.#publisher = publisher;
   }
 
-  /** How what Traefik does differs from the view, or undefined: a router that it drops is told nowhere else. */
-  async #difference(view: ClusterView): Promise<string | undefined> {
-    const routers = await this.#read("routers");
-    const services = await this.#read("services");
-    if (routers === undefined || services === undefined) return "its API does not answer";
-    const { base, view: shown } = renderTraefik(view, this.#options);
-    return differenceOf([base, shown] as unknown as readonly WrittenFile[], routers, services);
-  }
-
-  async #read(kind: "routers" | "services"): Promise<readonly TraefikItem[] | undefined> {
-    try {
-      const signal = AbortSignal.timeout(answerDeadlineMs);
-      const response = await fetch(`http://${host}:${this.#parts.ports.api}/api/http/${kind}?per_page=10000`, {
-        signal,
-      });
-      return response.ok ? ((await response.json()) as TraefikItem[]) : undefined;
-    } catch {
-      return undefined;
-    }
+  /** Shows Traefik a view, and resolves when it has taken it up, or its time is over. */
+  publish(view: ClusterView): Promise<void> {
+    return this.#publisher.publish(view);
   }
 }

@@ -2,7 +2,12 @@ import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AdminListener, startAdminServer } from "../admin/admin-server.ts";
 import type { ClusterView } from "../edge/view.ts";
+import { ViewFollower } from "../edge/view-follower.ts";
+import { leasesUntilGone } from "../edge/view-of.ts";
+import type { Settings } from "../model/settings.ts";
 import type { Log } from "../ports/log.ts";
+import type { Registry } from "../ports/registry.ts";
+import { openRegistry } from "../registry/open-registry.ts";
 import { type Binary, findTraefik, findValkey } from "./binaries.ts";
 import { localAuthority } from "./ca.ts";
 import { ConsoleApi } from "./console-api.ts";
@@ -25,7 +30,8 @@ export interface ClusterOptions {
   readonly redis?: string | undefined;
   /** Whether a node that died is started again. */
   readonly restart: boolean;
-  readonly allowHost: readonly string[];
+  /** Of the nodes, as far as they concern the cluster too. */
+  readonly settings: Pick<Settings, "affinity" | "allowHost" | "namespace" | "lease" | "renew">;
   readonly log: Log;
   /** Takes a line that a node logged, as it is. */
   readonly onLogLine: (line: string) => void;
@@ -73,7 +79,9 @@ export class LocalCluster {
   #folder: string | undefined;
   #reaper: Reaper | undefined;
   #valkey: OwnedProcess | undefined;
+  #registry: Registry | undefined;
   #edge: EdgeProcess | undefined;
+  #follower: ViewFollower | undefined;
   #console: AdminListener | undefined;
   #stopped: Promise<void> | undefined;
   #fail: (error: Error) => void = () => {};
@@ -113,10 +121,16 @@ export class LocalCluster {
     const tls = await this.#ports.reserve(ports.tls);
     const api = await this.#ports.reserve(ports.api);
     await this.#ports.release(web, tls, api);
-    const parts = { path: binaries.traefik.path, ports: { web, tls, api }, folder, certificate, reaper, log };
-    const edge = await EdgeProcess.start(parts, this.#view());
+    const { affinity, namespace } = this.#options.settings;
+    const traefik = { path: binaries.traefik.path, ports: { web, tls, api }, affinity };
+    const edge = await EdgeProcess.start({ ...traefik, folder, certificate, reaper, log }, this.#firstView());
     this.#edge = edge;
     this.#goOn();
+    const registry = openRegistry({ redis: redisUrl, namespace, log });
+    this.#registry = registry;
+    await registry.start();
+    this.#goOn();
+    this.#follower = this.#follow(registry, edge);
     log.info("process-started", { process: "traefik", pid: edge.process.pid, url: `http://${host}:${web}` });
     void edge.process.exited.then((exit) => this.#edgeExited(describeExit(exit)));
 
@@ -125,7 +139,7 @@ export class LocalCluster {
       title: "Mooring local cluster",
       address: { host, port: ports.console },
       option: portOptions.console,
-      allowHost: this.#options.allowHost,
+      allowHost: this.#options.settings.allowHost,
       plain: {},
       log,
     });
@@ -144,8 +158,6 @@ export class LocalCluster {
     };
     await this.#noteState();
     this.#goOn();
-    // A node may have ended since Traefik was told of it.
-    if (this.#nodes.some(({ up }) => !up)) void edge.publish(this.#view());
     log.info("cluster-ready", { mcp: ready.mcp, mcps: ready.mcps, ms: Date.now() - this.#startedAt });
     return ready;
   }
@@ -168,7 +180,8 @@ export class LocalCluster {
     log.info("cluster-stopping");
     this.#ending.abort();
     const edge = this.#edge?.process.stop((finishSeconds + 1) * 1_000);
-    await Promise.all([edge, ...this.#nodes.map((node) => node.stop())]);
+    await Promise.all([edge, this.#follower?.stop(), ...this.#nodes.map((node) => node.stop())]);
+    await this.#registry?.stop();
     await this.#valkey?.stop(valkeyGraceMs);
     await this.#console?.stop();
     await this.#ports.releaseAll();
@@ -222,20 +235,31 @@ export class LocalCluster {
     await Promise.all(made.map((node) => node.start(() => this.#nodeExited(node))));
   }
 
-  #view(): ClusterView {
-    return {
-      nodes: this.#nodes.map(({ facts: { name, tag, url, down } }) => ({
-        name,
-        tag,
-        url,
-        state: down ? "down" : "up",
-      })),
-    };
+  /** All nodes serve by now, and are up until the registry says more. */
+  #firstView(): ClusterView {
+    return { nodes: this.#nodes.map(({ facts: { name, tag, url } }) => ({ name, tag, url, state: "up" })) };
+  }
+
+  /** Keeps Traefik up to date, by the registry and by what is known here before it is known there: who has ended. */
+  #follow(registry: Registry, edge: EdgeProcess): ViewFollower {
+    const { lease, renew } = this.#options.settings;
+    const follower = new ViewFollower({
+      nodes: () => registry.nodes(),
+      ended: () => this.#nodes.filter(({ up }) => !up).map(({ tag }) => tag),
+      onNodesChanged: (listener) => registry.onNodesChanged(listener),
+      everyMs: renew / 2,
+      times: { lease, goneAfter: lease * leasesUntilGone },
+      now: () => performance.now(),
+      onView: (view) => void edge.publish(view),
+      log: this.#options.log,
+    });
+    follower.start();
+    return follower;
   }
 
   #nodeExited(node: NodeProcess): void {
     if (this.#ending.signal.aborted) return;
-    void this.#edge?.publish(this.#view());
+    void this.#follower?.look();
     if (this.#options.restart) void this.#startAgain(node);
   }
 
@@ -249,7 +273,7 @@ export class LocalCluster {
       if (signal.aborted) return;
       try {
         await node.start(() => this.#nodeExited(node));
-        await this.#edge?.publish(this.#view());
+        await this.#follower?.look();
         await this.#noteState();
         return;
       } catch (error) {

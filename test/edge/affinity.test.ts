@@ -48,14 +48,20 @@ function count(nodes: readonly string[]): Record<string, number> {
 describe("real Traefik takes the configuration", () => {
   test("without a warning or an error, and with every router enabled", async () => {
     const routers = (await edge.routers()).filter((router) => router.provider === "file");
-    expect(routers.map(({ name, status, priority, service }) => ({ name, status, priority, service }))).toEqual([
-      { name: "web-default@file", status: "enabled", priority: 10, service: "app" },
-      { name: "web-mcp@file", status: "enabled", priority: 1000, service: "mcp" },
-      { name: "web-none@file", status: "enabled", priority: 1, service: "none" },
-      { name: "websecure-default@file", status: "enabled", priority: 10, service: "app" },
-      { name: "websecure-mcp@file", status: "enabled", priority: 1000, service: "mcp" },
-      { name: "websecure-none@file", status: "enabled", priority: 1, service: "none" },
+    const wanted = ["web", "websecure"].flatMap((entryPoint) => [
+      { name: `${entryPoint}-default@file`, status: "enabled", priority: 10, service: "app" },
+      { name: `${entryPoint}-mcp@file`, status: "enabled", priority: 1000, service: "mcp" },
+      { name: `${entryPoint}-none@file`, status: "enabled", priority: 1, service: "none" },
+      ...backends.map(({ node: { tag } }) => ({
+        name: `${entryPoint}-pin-${tag}@file`,
+        status: "enabled",
+        priority: 2000,
+        service: `pin-${tag}`,
+      })),
     ]);
+    const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+    const told = routers.map(({ name, status, priority, service }) => ({ name, status, priority, service }));
+    expect(told.sort(byName)).toEqual(wanted.sort(byName));
     await ask("/mcp");
     await ask("/graphql");
     expect(edge.log()).toBe("");

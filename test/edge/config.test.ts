@@ -56,6 +56,16 @@ describe("mooring config traefik", () => {
     ]);
   });
 
+  test("with a feed there is no view to keep, and no node to name", async () => {
+    const feed = "http://10.0.0.7:9401/edge/traefik";
+    const { files } = JSON.parse((await mooring("config", "traefik", "--json", "--feed", feed)).stdout);
+    expect(files.map((file: { path: string }) => file.path)).toEqual([
+      "/etc/traefik/traefik.yml",
+      "/etc/traefik/dynamic/base.yml",
+    ]);
+    expect(files[0].content.providers.http).toEqual({ endpoint: feed, pollInterval: "1s", pollTimeout: "5s" });
+  });
+
   test("is taken by real Traefik as it is printed", async () => {
     const folder = await mkdtemp(join(tmpdir(), "mooring-config-"));
     ending.push(() => rm(folder, { recursive: true, force: true }));
@@ -117,10 +127,38 @@ describe("mooring config traefik", () => {
   });
 });
 
+describe("mooring config haproxy and nginx", () => {
+  test.each(["haproxy", "nginx"])("%s: prints the file with the place where it goes", async (target) => {
+    const files = target === "nginx" ? ["--cert", "/c.pem", "--key", "/c.key"] : ["--cert", "/c.pem"];
+    const { status, stdout } = await mooring("config", target, ...nodes, ...files);
+    expect(status).toBe(0);
+    await expect(stdout).toMatchFileSnapshot(`golden/config-${target}.conf`);
+  });
+
+  test.each(["haproxy", "nginx"])("%s: affinity is chosen", async (target) => {
+    const { stdout } = await mooring("config", target, ...nodes, "--affinity", "session-id", "--json");
+    const [file] = JSON.parse(stdout).files;
+    expect(file.content).not.toContain("_mcp_backend=");
+    expect(file.content).not.toContain("cookie _mcp_backend");
+  });
+
+  test.each([
+    [["haproxy"], "no node is given"],
+    [["haproxy", ...nodes, "--entrypoint", "websecure=:443"], "needs a certificate"],
+    [["nginx", ...nodes, "--key", "/c.key"], "--key is given without --cert"],
+    [["nginx", ...nodes, "--affinity", "ip"], '"session-id" or "cookie"'],
+    [["nginx", "--node", "a=http://h:1", "--node", "b=https://h:2"], "either over HTTP or over HTTPS"],
+  ])("%j is wrong usage: %s", async (args, problem) => {
+    const { status, stderr, stdout } = await mooring("config", ...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(problem);
+  });
+});
+
 describe("mooring config", () => {
-  test.each([[[]], [["haproxy"]], [["haproxy", "--node", "a=http://h:1"]]])("%j: says what there is", async (args) => {
+  test.each([[[]], [["caddy"]], [["caddy", "--node", "a=http://h:1"]]])("%j: says what there is", async (args) => {
     const { status, stderr } = await mooring("config", ...args);
     expect(status).toBe(2);
-    expect(stderr).toContain("There is: traefik");
+    expect(stderr).toContain("There is: traefik, haproxy, nginx");
   });
 });

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
+import { readBack } from "../../src/edge/read-back.ts";
 import { renderTraefik, type TraefikOptions } from "../../src/edge/traefik.ts";
-import { traefikPaths, writeTraefik, writeTraefikView } from "../../src/edge/traefik-files.ts";
+import { fileText, traefikPaths, WatchedFile, writeTraefik } from "../../src/edge/traefik-files.ts";
 import type { ClusterView } from "../../src/edge/view.ts";
 import { findTraefik } from "../../src/local/binaries.ts";
 import { freePort } from "../support/free-port.ts";
@@ -22,15 +23,17 @@ interface RouterState {
   readonly entryPoints: readonly string[];
 }
 
-interface Server {
-  readonly url: string;
-}
-
 /** A real Traefik with rendered files, on free ports of loopback. */
 export interface RealTraefik {
   /** Without a path: `http://127.0.0.1:<port>`. */
   readonly http: string;
   readonly https: string;
+  /** The address of its API. */
+  readonly api: string;
+  /** What it reads. */
+  readonly options: TraefikOptions;
+  /** The file that it takes the view from. */
+  readonly viewFile: string;
   /** What it logged so far, from the level of warnings on. */
   log(): string;
   routers(): Promise<RouterState[]>;
@@ -43,7 +46,7 @@ export interface RealTraefik {
 
 export async function startTraefik(
   view: ClusterView,
-  extra: Pick<TraefikOptions, "certificate"> = {},
+  extra: Pick<TraefikOptions, "certificate"> & Partial<Pick<TraefikOptions, "affinity">> = {},
 ): Promise<RealTraefik> {
   const folder = await mkdtemp(join(tmpdir(), "mooring-traefik-"));
   const [web, websecure, api] = [await freePort(), await freePort(), await freePort()];
@@ -52,6 +55,7 @@ export async function startTraefik(
     websecure: `127.0.0.1:${websecure}`,
     api: `127.0.0.1:${api}`,
     directory: traefikPaths(folder).directory,
+    affinity: ["session-id", "cookie"],
     acceptSeconds: 0,
     finishSeconds: 1,
     ...extra,
@@ -71,17 +75,17 @@ export async function startTraefik(
   const routers = async (): Promise<RouterState[]> => (await read("http/routers?per_page=1000")) as RouterState[];
 
   async function inEffect(shown: ClusterView): Promise<void> {
-    const wanted = shown.nodes.filter((node) => node.state === "up").map((node) => node.url);
+    const rendered = renderTraefik(shown, options);
     let confirmed = 0;
+    let difference: string | undefined;
     await eventually("the view is in effect", async () => {
       if (traefik.ended()) return true;
-      const app = (await read("http/services/app@file")) as { name?: string; loadBalancer: { servers?: Server[] } };
-      // Before it has read its files Traefik knows no service at all.
-      if (app.name === undefined) return false;
-      const servers = app.loadBalancer.servers?.map((server) => server.url) ?? [];
+      difference = await readBack(`http://${options.api}`, "file", [rendered.base, rendered.view]);
       // Traefik exchanges its entry points one after another: the API's may be a moment ahead of the others.
-      confirmed = servers.sort().join() === wanted.sort().join() ? confirmed + 1 : 0;
+      confirmed = difference === undefined ? confirmed + 1 : 0;
       return confirmed === 2;
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${difference}`);
     });
     if (traefik.ended()) throw new Error("Traefik ended by itself");
   }
@@ -95,13 +99,16 @@ export async function startTraefik(
   return {
     http: `http://127.0.0.1:${web}`,
     https: `https://127.0.0.1:${websecure}`,
+    api: `http://${options.api}`,
+    options,
+    viewFile: paths.view,
     log: traefik.log,
     routers,
     async serverStatus(service) {
       return ((await read(`http/services/${service}`)) as { serverStatus: Record<string, string> }).serverStatus;
     },
     async show(next) {
-      await writeTraefikView(folder, renderTraefik(next, options).view);
+      await new WatchedFile(paths.view).write(fileText(renderTraefik(next, options).view));
       await inEffect(next);
     },
     stop,
