@@ -1,9 +1,10 @@
-// `npm run bench -- local|edge|generator`: results to stdout, progress to stderr, everything on loopback.
+// `npm run bench -- local|edge|relay|generator`: results to stdout, progress to stderr, everything on loopback.
 import { Command, InvalidArgumentError } from "commander";
 import { Children } from "./children.ts";
 import { benchEdge, describeEdge, type EdgeOptions, isEdgeGood } from "./edge.ts";
 import { benchGenerator, describeGenerator, type GeneratorOptions } from "./generator.ts";
 import { benchLocal, describeLocal, type LocalOptions, type LocalReport } from "./local.ts";
+import { benchRelay, describeRelay, type RelayOptions, type RelayReport } from "./relay.ts";
 import { rightlyAnswered } from "./report.ts";
 
 const children = new Children();
@@ -106,6 +107,15 @@ withCommonOptions(program.command("edge"), 5, 5)
   .action((options: EdgeOptions & Output) => {
     checkSessions(options, [options.connections]);
     return present(() => benchEdge(children, options), describeEdge, isEdgeGood, options);
+  });
+
+withCommonOptions(program.command("relay"), 5, 3)
+  .description("calls that reach another node than their session's owner, against calls that reach it")
+  .option("--connections <list>", "calls under way at a time, separated by commas", wholes, [1, 16])
+  .action((options: RelayOptions & Output) => {
+    checkSessions(options, options.connections);
+    const good = (report: RelayReport) => report.comparisons.every(rightlyAnswered);
+    return present(() => benchRelay(children, options), describeRelay, good, options);
   });
 
 withCommonOptions(program.command("generator"), 5, 3)

@@ -58,9 +58,10 @@ export async function compare(
 ): Promise<Comparison> {
   const runs: Run[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
-    for (const { name, url, same, processes } of subjects) {
+    for (const { name, url, openAt, same, processes } of subjects) {
       const result = await load.run({
         url,
+        openAt,
         same,
         processes,
         connections,

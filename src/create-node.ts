@@ -3,14 +3,20 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AdminListener } from "./admin/admin-server.ts";
 import { startAdmin } from "./admin/start-admin.ts";
 import type { SessionView } from "./admin/target.ts";
+import { NodeFeed } from "./edge/node-feed.ts";
+import { leasesUntilGone } from "./edge/view-of.ts";
 import { completeSettings, type Settings } from "./model/settings.ts";
 import { tagOf } from "./model/tag.ts";
 import { isLocalUrl } from "./node/access.ts";
+import type { Exchange } from "./node/exchange.ts";
 import { Front } from "./node/front.ts";
 import { McpEndpoint } from "./node/mcp-endpoint.ts";
+import { Members } from "./node/members.ts";
 import { Membership } from "./node/membership.ts";
 import { NodeMetrics } from "./node/metrics.ts";
+import { type Peering, startPeering } from "./node/peering.ts";
 import { SessionKeeper } from "./node/session-keeper.ts";
+import { answersAsItself } from "./node/sign-of-life.ts";
 import { webExchange } from "./node/web-exchange.ts";
 import { type Clock, systemClock } from "./ports/clock.ts";
 import { type Log, silentLog } from "./ports/log.ts";
@@ -35,6 +41,11 @@ export interface NodeOptions extends Partial<Settings> {
   readonly registry?: Registry;
   /** `redis://`, `rediss://` (TLS), `redis+sentinel://`, `redis+cluster://`. */
   readonly redis?: string | undefined;
+  /**
+   * Called when another process has joined under this node's name, as it may when this one was frozen for longer than
+   * its lease. The node has ended its sessions and answers 503 from now on: stop it.
+   */
+  readonly onLost?: (to: NodeRecord) => void;
   readonly log?: Log;
   readonly clock?: Clock;
 }
@@ -58,6 +69,13 @@ export interface MooringNode {
   nodes(): Promise<readonly NodeRecord[]>;
   /** Ends a session wherever it lives. Gives whether it existed. */
   close(id: string): Promise<boolean>;
+  /**
+   * Takes no new sessions: the edge sends no new clients here, and `/readyz` answers 503. Those that are here are served
+   * on. Rejects with a RegistryError when the registry could not be told yet; it is told as soon as it answers.
+   */
+  drain(): Promise<void>;
+  /** Takes new sessions again. */
+  undrain(): Promise<void>;
   /** Ends all sessions of this node gracefully, leaves the cluster, frees every socket and timer. */
   stop(): Promise<void>;
 }
@@ -66,8 +84,10 @@ export interface MooringNode {
 const sweepMs = 30_000;
 
 /**
- * Makes a node and lets it join its cluster. Rejects with a SettingsError when settings contradict each other, with a
- * RegistryError when the registry does not answer, and with what the module's own app threw when it started.
+ * Makes a node and lets it join its cluster; where a former life of it holds its name still, that takes up to one lease.
+ * Rejects with a SettingsError when settings contradict each other, with a RegistryError when the registry does not
+ * answer, with a NameTakenError when another node lives under its name, and with what the module's own app threw when it
+ * started.
  */
 export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const settings = completeSettings(options);
@@ -105,20 +125,46 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     writes: writes.counts(),
   }));
   const access = { ...settings, loopback: isLocalUrl(url) };
-  const endpoint = new McpEndpoint({ keeper, access, metrics, log, now });
   const sweep = setInterval(() => retained.sweep(now()), sweepMs).unref();
   const ending = new AbortController();
   const sessions = () => keeper.all().map((session) => sessionView(session, name));
   const close = async (id: string) => (await keeper.close(id)) === undefined;
-  let record: NodeRecord = { name, tag, incarnation, url, pid: process.pid, since: now() };
+  const members = new Members({ registry, ownTag: tag, renew: settings.renew });
+  const feed = new NodeFeed({
+    members,
+    affinity: settings.affinity,
+    times: { lease: settings.lease, goneAfter: settings.lease * leasesUntilGone },
+    log,
+  });
+  let record: NodeRecord = { name, tag, incarnation, url, state: "up", pid: process.pid, since: now() };
 
   let app: AppHandler | undefined;
   let admin: AdminListener | undefined;
   let membership: Membership | undefined;
+  let peering: Peering | undefined;
+  let endpoint: McpEndpoint;
+  let isLost = false;
   let stopping: Promise<void> | undefined;
+
+  function onLost(to: NodeRecord): void {
+    isLost = true;
+    log.error("node-lost", { node: name, url, sessions: keeper.size, to: { url: to.url, pid: to.pid } });
+    void keeper.giveUp();
+    options.onLost?.(to);
+  }
+
+  async function setState(state: NodeRecord["state"]): Promise<void> {
+    if (membership === undefined) return;
+    if (membership.record.state !== state) {
+      log.info(state === "draining" ? "node-draining" : "node-up", { node: name, sessions: keeper.size });
+    }
+    await membership.setState(state);
+  }
 
   async function stop(): Promise<void> {
     log.info("node-stopping", { node: name, sessions: keeper.size });
+    await feed.stop();
+    await members.stop();
     await membership?.leave();
     await keeper.stop();
     ending.abort();
@@ -129,6 +175,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await writes.stop();
     await registry.stop();
     await admin?.stop();
+    await peering?.stop();
     log.info("node-stopped", { node: name });
   }
 
@@ -139,22 +186,32 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
         metrics,
         sessions,
         close,
-        record: () => record,
-        state: () => "up",
+        record: () => membership?.record ?? record,
+        setState,
         nodes: () => registry.nodes(),
+        feed: () => feed.answer(),
       },
       { address: settings.admin, allowHost: settings.allowHost, log },
     );
-    record = { ...record, admin: admin?.url };
-    membership = new Membership(registry, record, settings, log);
+    // A registry in this process's memory is known to no other node.
+    if (settings.relay === "on" && (options.registry !== undefined || options.redis !== undefined)) {
+      const relayed = (exchange: Exchange) => endpoint.handle(exchange);
+      peering = await startPeering({ settings, tag, url, registry, nodes: members, metrics, log, now, relayed });
+    }
+    endpoint = new McpEndpoint({ keeper, relays: peering?.relays, access, metrics, log, now });
+    record = { ...record, admin: admin?.url, peer: peering?.url };
+    membership = new Membership({ registry, record, times: settings, log, answers: answersAsItself, onLost });
     await membership.join();
+    members.onChange(() => peering?.peers.keepOnly(members.all()));
+    await members.start();
+    feed.start();
   } catch (error) {
     await stop();
     throw error;
   }
   log.info("node-started", { node: name, tag, url });
 
-  const front = new Front({ endpoint, app, access, log });
+  const front = new Front({ endpoint, app, access, incarnation, lost: () => isLost, log });
   return {
     name,
     tag,
@@ -170,6 +227,8 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     sessions,
     nodes: () => registry.nodes(),
     close,
+    drain: () => setState("draining"),
+    undrain: () => setState("up"),
     stop: () => {
       stopping ??= stop();
       return stopping;

@@ -2,10 +2,13 @@
 export type { SessionView } from "./admin/target.ts";
 export { createNode, type MooringNode, type NodeOptions } from "./create-node.ts";
 export { type Settings, SettingsError } from "./model/settings.ts";
+export { NameTakenError } from "./node/name-taken.ts";
 // For people who write adapters.
 export type { Clock } from "./ports/clock.ts";
 export type { Log, LogEvent, LogFields } from "./ports/log.ts";
 export {
+  type Joining,
+  type LeaseRenewal,
   type NodeRecord,
   type Registry,
   RegistryError,

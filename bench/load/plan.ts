@@ -2,6 +2,8 @@
 export interface LoadPlan {
   /** The MCP endpoint, on loopback. */
   readonly url: string;
+  /** Where the sessions begin, if that is another node than the one that the calls go to. */
+  readonly openAt?: string | undefined;
   readonly sessions: number;
   /** How many calls are under way at a time; each has a connection of its own. */
   readonly connections: number;

@@ -43,10 +43,13 @@ export async function runLoad(plan: LoadPlan, onProgress: (progress: LoadProgres
 }
 
 async function openSessions(lanes: readonly Lane[], plan: LoadPlan, url: URL): Promise<void> {
+  const elsewhere = plan.openAt === undefined ? undefined : new URL(plan.openAt);
+  const opening = elsewhere && new Connection(elsewhere.hostname, Number(elsewhere.port));
   for (let name = 0; name < plan.sessions; name += 1) {
     const { connection, sessions } = lanes[name % lanes.length] as Lane;
-    sessions.push(await LoadSession.open(url, name, connection, plan.same));
+    sessions.push(await LoadSession.open(url, name, opening ?? connection, plan.same));
   }
+  opening?.close();
 }
 
 async function closeLanes(lanes: readonly Lane[]): Promise<void> {

@@ -27,7 +27,7 @@ export async function startSdkCluster(children: Children, name: string): Promise
   const { path } = await findTraefik();
   await free.releaseAll();
   const edge = await EdgeProcess.start(
-    { path, ports, folder, certificate, reaper: children.reaper, log: silentLog },
+    { path, ports, folder, certificate, reaper: children.reaper, log: silentLog, affinity: ["cookie"] },
     view,
   );
   children.own(edge.process);

@@ -7,6 +7,8 @@ export interface Subject {
   readonly name: string;
   /** Its MCP endpoint. */
   readonly url: string;
+  /** Where its sessions begin, if that is another address. */
+  readonly openAt?: string;
   /** It can give only one answer, so each call has to be the same. */
   readonly same: boolean;
   /** Its processes, in groups whose CPU time is told apart. */

@@ -8,12 +8,10 @@ export const urlOption = ["--url <admin>", "admin address of any node (default: 
 /** Longer than a node waits for the others. */
 const answerDeadlineMs = 10_000;
 
+type Method = "GET" | "POST" | "DELETE";
+
 /** Asks the cluster that is meant: the one named by `--url`, else the newest local one. */
-export async function askCluster(
-  url: string | undefined,
-  path: string,
-  method: "GET" | "DELETE" = "GET",
-): Promise<unknown> {
+export async function askCluster(url: string | undefined, path: string, method: Method = "GET"): Promise<unknown> {
   const answer = url === undefined ? await askLocal(path, method) : await askNamed(url, path, method);
   if (answer.status === 200) return answer.body;
   const {
@@ -24,7 +22,7 @@ export async function askCluster(
   throw new CommandError(code, `${message} ${next}`.trim());
 }
 
-async function askNamed(url: string, path: string, method: "GET" | "DELETE"): Promise<AdminAnswer> {
+async function askNamed(url: string, path: string, method: Method): Promise<AdminAnswer> {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new CommandError("usage", `--url is "${url}". Give an address such as http://127.0.0.1:9401.`, 2);
   }
@@ -40,7 +38,7 @@ async function askNamed(url: string, path: string, method: "GET" | "DELETE"): Pr
 }
 
 /** A cluster that was killed may have left its file, and another process may have got its pid. */
-async function askLocal(path: string, method: "GET" | "DELETE"): Promise<AdminAnswer> {
+async function askLocal(path: string, method: Method): Promise<AdminAnswer> {
   const tried: string[] = [];
   for (const { console } of await runningClusters()) {
     if (console === undefined) continue;

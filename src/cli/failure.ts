@@ -1,6 +1,7 @@
 import { CommanderError } from "commander";
 import { ListenError } from "../admin/listen.ts";
 import { SettingsError } from "../model/settings.ts";
+import { NameTakenError } from "../node/name-taken.ts";
 import { RegistryError } from "../ports/registry.ts";
 
 /** A command that can't do its work: what failed, why, and the next step, in one line. */
@@ -39,6 +40,7 @@ export function tell(error: unknown): Told {
   }
   if (error instanceof SettingsError) return { code: "settings", message: error.message, exitCode: 2 };
   if (error instanceof ListenError) return { code: error.code, message: error.message, exitCode: 1 };
+  if (error instanceof NameTakenError) return { code: error.code, message: error.message, exitCode: 1 };
   if (error instanceof RegistryError) return { code: `registry-${error.code}`, message: error.message, exitCode: 1 };
   if (error instanceof Error) {
     // Errors with a name of their own are made for people; the others are bugs, or the person's own code.

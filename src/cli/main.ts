@@ -4,7 +4,7 @@ import { endProcess, reportFailure } from "./output.ts";
 import { createProgram } from "./program.ts";
 
 /** Commands that run until they are ended, and log: without a terminal their last word is JSON like the rest. */
-const logging = ["up", "serve"];
+const logging = ["up", "serve", "edge"];
 
 async function main(args: readonly string[]): Promise<void> {
   // A reader that went away must not end a cluster.
@@ -21,7 +21,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 function refuseCommand(args: readonly string[]): void {
-  if (logging.includes(args[0] ?? "") && args.includes("--")) {
+  if (["up", "serve"].includes(args[0] ?? "") && args.includes("--")) {
     throw new CommandError(
       "usage",
       "Serving a stdio server (-- CMD) is not possible in this version. Give a module.",

@@ -1,5 +1,11 @@
 import { type Command, Option } from "commander";
-import { environmentName, type SettingSpec, settingSpecs, type WrittenSettings } from "../model/settings.ts";
+import {
+  environmentName,
+  type SettingSpec,
+  type Settings,
+  settingSpecs,
+  type WrittenSettings,
+} from "../model/settings.ts";
 import { CommandError } from "./failure.ts";
 
 /** The options of a command, as commander gives them. */
@@ -26,8 +32,19 @@ export function writtenSettings(options: Options, without: readonly string[] = [
   return written;
 }
 
+/** One setting, for commands that take only some: from the command line, else from the environment, else its default. */
+export function settingOf<K extends keyof Settings>(options: Options, key: K): Settings[K] {
+  const spec = settingSpecs.find((candidate) => candidate.key === key);
+  if (spec === undefined) throw new Error(`There is no setting ${key}.`);
+  const variable = environmentName(spec.flag);
+  const [byFlag, byVariable] = [writtenSettings(options)[spec.flag], process.env[variable]];
+  if (byFlag !== undefined) return spec.read(byFlag, `--${spec.flag}`) as Settings[K];
+  return (byVariable ? spec.read(byVariable, variable) : spec.fallback) as Settings[K];
+}
+
 function shown({ fallback }: SettingSpec): string {
   if (typeof fallback === "number") return fallback % 1_000 === 0 ? `${fallback / 1_000}s` : `${fallback}ms`;
+  if (Array.isArray(fallback) && fallback.length > 0) return fallback.join(",");
   if (Array.isArray(fallback)) return "none";
   return fallback === "" ? "none" : String(fallback);
 }

@@ -2,6 +2,9 @@ import { createRequire } from "node:module";
 import { Command } from "commander";
 import { registerClose } from "./close.ts";
 import { registerConfig } from "./config.ts";
+import { registerDoctor } from "./doctor.ts";
+import { registerDrain } from "./drain.ts";
+import { registerEdge } from "./edge.ts";
 import { registerNodes } from "./nodes.ts";
 import { registerServe } from "./serve.ts";
 import { registerSessions } from "./sessions.ts";
@@ -19,9 +22,12 @@ export function createProgram(): Command {
     .enablePositionalOptions();
   registerUp(program);
   registerServe(program);
+  registerEdge(program);
   registerConfig(program);
   registerNodes(program);
   registerSessions(program);
   registerClose(program);
+  registerDoctor(program);
+  registerDrain(program);
   return program;
 }

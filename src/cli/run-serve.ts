@@ -4,10 +4,11 @@ import { urlOf } from "../admin/address.ts";
 import { listen } from "../admin/listen.ts";
 import { createNode, type MooringNode } from "../create-node.ts";
 import { readSettings } from "../model/settings.ts";
+import type { NodeRecord } from "../ports/registry.ts";
 import { CommandError } from "./failure.ts";
 import { loadServer } from "./load-server.ts";
 import { type Options, writtenSettings } from "./node-options.ts";
-import { endProcess, logSink, logTo, print, printJson } from "./output.ts";
+import { endProcess, logSink, logTo, print, printJson, reportFailure } from "./output.ts";
 import { onStopSignals } from "./stop-signals.ts";
 
 /** Longer than Traefik keeps an idle connection: of the two, the node must not be the first to close it. */
@@ -54,7 +55,8 @@ export async function runServe(module: string | undefined, options: ServeOptions
   const redis = options.redis ?? process.env.MOORING_REDIS;
   const log = logTo(logSink(json), { node: name });
   try {
-    node = await createNode({ ...settings, server: definition, name, url, redis, log });
+    const onLost = (to: NodeRecord) => void endLost({ name, url }, to, json);
+    node = await createNode({ ...settings, server: definition, name, url, redis, log, onLost });
   } catch (error) {
     server.close();
     server.closeAllConnections();
@@ -70,6 +72,16 @@ export async function runServe(module: string | undefined, options: ServeOptions
 function notReady(response: ServerResponse): void {
   response.writeHead(503, { "Content-Type": "text/plain; charset=utf-8", "Retry-After": "1" });
   response.end("This node is starting.\n");
+}
+
+/** Another process serves under this node's name now. All that this one still could do is to mislead. */
+async function endLost(own: { name: string; url: string }, to: NodeRecord, json: boolean): Promise<void> {
+  const message =
+    `Node "${own.name}" at ${own.url} lost its name to another process: one at ${to.url} (pid ${to.pid}) took it when ` +
+    "this one had given no sign of life for its lease (frozen, or cut off from the registry). That one serves in its " +
+    "place; should both run, start this one under another --name.";
+  reportFailure({ code: "node-lost", message, exitCode: 1 }, json || !process.stderr.isTTY);
+  await endProcess(1);
 }
 
 /** The first signal ends the node gracefully, the second at once. A node that `mooring up` started ends with it. */

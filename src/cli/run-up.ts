@@ -35,7 +35,7 @@ export async function runUp(options: UpOptions): Promise<void> {
     ports: portsOf(options),
     redis: options.redis ?? (process.env.MOORING_REDIS || undefined),
     restart: options.restart === true,
-    allowHost: settings.allowHost,
+    settings,
     log,
     onLogLine: (line) => sink.write(`${line}\n`),
     shown: !json && process.stderr.isTTY,

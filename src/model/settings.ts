@@ -10,9 +10,15 @@ export interface Settings {
   /** Whether sessions of a dead node are adopted. `reject`: they end with the reason `owner-gone`. */
   readonly policy: "reject";
   /** Whether a misrouted request is passed on to the session's owner. */
-  readonly relay: "off";
+  readonly relay: "on" | "off";
   /** What the edge pins by. */
-  readonly affinity: "cookie";
+  readonly affinity: readonly Affinity[];
+  /** Where other nodes reach this node's peer link; empty: a free port on the host of the node's own address. */
+  readonly peerUrl: string;
+  /** What nodes prove to each other that they belong together by; empty: a secret that they share in the registry. */
+  readonly peerSecret: string;
+  /** For how long a sign of life of another node is believed before a relay asks for a new one. */
+  readonly probe: number;
   /** How a quick answer is written: as server-sent events, as the SDKs do, or as JSON. */
   readonly answers: "sse" | "json";
   /** Origins that may call from a browser, besides local ones and the request's own host. */
@@ -28,6 +34,9 @@ export interface Settings {
   /** How often a node gives one. */
   readonly renew: number;
 }
+
+/** What the edge can pin a client by: the tag in its session id, or the sticky cookie. */
+export type Affinity = "session-id" | "cookie";
 
 /** How one setting is written and read. */
 export interface SettingSpec<K extends keyof Settings = keyof Settings> {
@@ -85,6 +94,25 @@ export function readDuration(written: string, name: string): number {
   return Math.round(Number(match[1]) * (unitMs[match[2] ?? "s"] as number));
 }
 
+function readAffinity(written: string, name: string): Affinity[] {
+  const kinds = readList(written).map((item) => oneOf<Affinity>("session-id", "cookie")(item, name));
+  if (kinds.length === 0) throw new SettingsError(`${name} is empty. Give "session-id", "cookie" or both.`);
+  return [...new Set(kinds)];
+}
+
+function readPeerUrl(written: string, name: string): string {
+  if (!/^http:\/\/[^/]+\/?$/.test(written) || !URL.canParse(written)) {
+    throw new SettingsError(`${name} is "${written}". Give an address such as http://10.0.0.7:7001.`);
+  }
+  return written;
+}
+
+function readPeerSecret(written: string, name: string): string {
+  if (written.length < 16)
+    throw new SettingsError(`${name} is too short. Give at least 16 characters, the same to each node.`);
+  return written;
+}
+
 function readNamespace(written: string, name: string): string {
   if (!/^[\w.-]{0,64}$/.test(written)) {
     throw new SettingsError(`${name} is "${written}". Give up to 64 letters, digits, ".", "_" or "-".`);
@@ -109,17 +137,17 @@ export const settingSpecs: readonly SettingSpec[] = [
   }),
   spec("relay", {
     flag: "relay",
-    argument: "<off>",
-    fallback: "off",
+    argument: "<on|off>",
+    fallback: "on",
     about: "whether a misrouted request is passed on to the session's owner",
-    read: oneOf("off"),
+    read: oneOf("on", "off"),
   }),
   spec("affinity", {
     flag: "affinity",
-    argument: "<cookie>",
-    fallback: "cookie",
-    about: "what the edge pins clients by",
-    read: oneOf("cookie"),
+    argument: "<kinds>",
+    fallback: ["session-id", "cookie"],
+    about: "what the edge pins clients by: session-id, cookie, or both separated by a comma",
+    read: readAffinity,
   }),
   spec("answers", {
     flag: "answers",
@@ -155,6 +183,27 @@ export const settingSpecs: readonly SettingSpec[] = [
     fallback: "127.0.0.1:0",
     about: "where health, metrics and the operators' API listen",
     read: (written) => written,
+  }),
+  spec("peerUrl", {
+    flag: "peer-url",
+    argument: "<url>",
+    fallback: "",
+    about: "where other nodes reach this one's peer link; default: a free port on the node's own host",
+    read: readPeerUrl,
+  }),
+  spec("peerSecret", {
+    flag: "peer-secret",
+    argument: "<secret>",
+    fallback: "",
+    about: "what nodes prove by that they belong together; default: a secret that they share in Redis",
+    read: readPeerSecret,
+  }),
+  spec("probe", {
+    flag: "probe",
+    argument: "<duration>",
+    fallback: 500,
+    about: "for how long a sign of life of another node is believed before a relay",
+    read: readDuration,
   }),
   spec("lease", {
     flag: "lease",

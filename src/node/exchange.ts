@@ -7,16 +7,19 @@ export interface Exchange {
   /** Path and query. */
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  /** Whether another node passed it on, and has checked who calls. */
+  readonly relayed: boolean;
   readonly sink: ResponseSink & { setHeader(name: string, value: string): unknown };
   /** Reads the body as text. Rejects when the client goes away before its end. */
   body(maxBytes: number): Promise<string | "too-large">;
 }
 
-export function nodeExchange(request: IncomingMessage, response: ServerResponse): Exchange {
+export function nodeExchange(request: IncomingMessage, response: ServerResponse, relayed = false): Exchange {
   return {
     method: request.method ?? "GET",
     url: request.url ?? "/",
     headers: request.headers,
+    relayed,
     sink: response,
     body: (maxBytes) => readBody(request, maxBytes),
   };

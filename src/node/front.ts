@@ -5,6 +5,7 @@ import { answer, answerJson } from "../session/response-sink.ts";
 import { type AccessRules, checkHost } from "./access.ts";
 import { type Exchange, nodeExchange } from "./exchange.ts";
 import type { McpEndpoint } from "./mcp-endpoint.ts";
+import { incarnationHeader } from "./sign-of-life.ts";
 
 /** Which part of the node a path belongs to (docs/architecture.md). */
 type Part = "mcp" | "livez" | "reserved" | "app";
@@ -23,6 +24,9 @@ export interface FrontParts {
   readonly endpoint: McpEndpoint;
   readonly app: AppHandler | undefined;
   readonly access: AccessRules;
+  readonly incarnation: string;
+  /** Whether another incarnation has taken this node's name: then nothing is served any more. */
+  readonly lost: () => boolean;
   readonly log: Log;
 }
 
@@ -36,6 +40,10 @@ export class Front {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange = nodeExchange(request, response);
+    if (this.#parts.lost()) {
+      lost(exchange);
+      return;
+    }
     if (partOf(exchange.url) !== "app") {
       void this.answer(exchange);
       return;
@@ -51,10 +59,12 @@ export class Front {
 
   /** Answers what is not the app's. */
   async answer(exchange: Exchange): Promise<void> {
+    if (this.#parts.lost()) return lost(exchange);
     switch (partOf(exchange.url)) {
       case "mcp":
         return this.#parts.endpoint.handle(exchange);
       case "livez":
+        exchange.sink.setHeader(incarnationHeader, this.#parts.incarnation);
         return answer(exchange.sink, 200, ["Content-Type", "text/plain"], "ok\n");
       case "reserved":
       case "app":
@@ -77,6 +87,12 @@ export class Front {
         );
     }
   }
+}
+
+/** To the edge and to clients: go elsewhere. */
+function lost({ sink }: Exchange): void {
+  const message = "This node has lost its name to another one. Send the request again: another node will serve you.";
+  answerJson(sink, 503, JSON.stringify({ code: "node-lost", message }));
 }
 
 function notFound({ sink, url }: Exchange): void {

@@ -1,7 +1,8 @@
-import { locate } from "../model/locate.ts";
+import { locate, type PeerAnswer, type RegistryAnswer } from "../model/locate.ts";
 import type { JsonRpcId, RefusalReason } from "../model/refusal.ts";
 import { refusalBody } from "../model/refusal.ts";
-import type { Log } from "../ports/log.ts";
+import { parseSessionId } from "../model/session-id.ts";
+import type { Log, LogFields } from "../ports/log.ts";
 import {
   bodyTooLarge,
   checkGetHead,
@@ -17,24 +18,23 @@ import { errorCode, errorText, isInitialize } from "../session/json-rpc.ts";
 import { type Body, checkForSession, readMessages } from "../session/read-messages.ts";
 import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
-import { type AccessRules, checkAccess, corsHeaders, preflightHeaders } from "./access.ts";
+import { type Access, type AccessRules, checkAccess, corsHeaders, preflightHeaders } from "./access.ts";
 import { ClientGone, type Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { MisrouteSample } from "./misroute-sample.ts";
+import { answerNotHere } from "./peer-link.ts";
+import type { Relays } from "./relays.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
 export interface McpEndpointParts {
   readonly keeper: SessionKeeper;
+  /** Absent where misrouted requests are refused instead of passed on. */
+  readonly relays: Relays | undefined;
   readonly access: AccessRules;
   readonly metrics: NodeMetrics;
   readonly log: Log;
   now(): number;
 }
-
-/** Where a request's session was found: here, or why it can't be served. */
-type Found =
-  | { readonly kind: "here"; readonly session: Session }
-  | { readonly kind: "refused"; readonly reason: RefusalReason };
 
 /**
  * The way of a request for `/mcp`: who calls (access), what is asked (head, body), where the session is (locate), and
@@ -67,7 +67,7 @@ export class McpEndpoint {
   }
 
   async #answer(exchange: Exchange): Promise<void> {
-    const access = checkAccess(exchange.headers, this.#parts.access);
+    const access = exchange.relayed ? allowed : checkAccess(exchange.headers, this.#parts.access);
     if (access.kind === "refused") {
       this.#fault(exchange, { status: 403, code: errorCode.transport, message: access.message });
       return;
@@ -98,7 +98,7 @@ export class McpEndpoint {
     if (text === "too-large") return this.#fault(exchange, bodyTooLarge);
     if (id === undefined) return this.#begin(exchange, readMessages(text));
 
-    const session = this.#parts.keeper.get(id) ?? (await this.#elsewhere(exchange, id, () => firstRequestId(text)));
+    const session = this.#parts.keeper.get(id) ?? (await this.#elsewhere(exchange, id, text));
     if (session === undefined) return;
     const body = readMessages(text);
     if (body.kind === "fault") return this.#fault(exchange, body.fault);
@@ -123,17 +123,11 @@ export class McpEndpoint {
   }
 
   async #delete(exchange: Exchange): Promise<void> {
-    const id = sessionIdOf(exchange);
-    const fault = requireSessionId(id);
-    if (fault !== undefined) return this.#fault(exchange, fault);
-    const session = this.#parts.keeper.get(id as string);
-    const unfit = session && checkVersion(exchange.headers, session.transport.supportedVersions);
-    if (unfit !== undefined) return this.#fault(exchange, unfit);
-    // Wherever the session lives, also when its owner is gone: a close removes it from the registry and tells all nodes.
-    const reason = await this.#parts.keeper.close(id as string);
-    if (reason !== undefined) return this.#refuse(exchange, reason, null, id as string);
-    this.#parts.metrics.request("here");
-    answer(exchange.sink, 200, [], "");
+    const session = await this.#sessionOf(exchange);
+    if (session === undefined) return;
+    const reason = await this.#parts.keeper.close(session.id);
+    if (reason === undefined) this.#closed(exchange);
+    else this.#refuse(exchange, reason, null, session.id);
   }
 
   /** A POST without a session id: the beginning of a session, or a mistake. */
@@ -165,38 +159,75 @@ export class McpEndpoint {
       this.#fault(exchange, fault);
       return undefined;
     }
-    const session = this.#parts.keeper.get(id as string) ?? (await this.#elsewhere(exchange, id as string, () => null));
+    const session = this.#parts.keeper.get(id as string) ?? (await this.#elsewhere(exchange, id as string, undefined));
     const unfit = session && checkVersion(exchange.headers, session.transport.supportedVersions);
     if (unfit === undefined) return session;
     this.#fault(exchange, unfit);
     return undefined;
   }
 
-  /** Asks where a session is that this node doesn't hold, and refuses the request with the reason. */
-  async #elsewhere(exchange: Exchange, id: string, requestId: () => JsonRpcId): Promise<Session | undefined> {
-    const found = await this.#find(id);
-    if (found.kind === "here") return found.session;
-    this.#refuse(exchange, found.reason, requestId(), id);
-    return undefined;
+  /**
+   * The way of a request whose session this node doesn't hold: passed on to its owner, or refused with the reason.
+   * Gives the session in case it is here after all, or undefined when the request has been answered.
+   */
+  async #elsewhere(exchange: Exchange, id: string, body: string | undefined): Promise<Session | undefined> {
+    const { keeper, relays, now } = this.#parts;
+    // One hop: what another node passed on is not passed on again.
+    if (exchange.relayed && keeper.ending(id, now()) === undefined) {
+      answerNotHere(exchange);
+      return undefined;
+    }
+    const tag = parseSessionId(id)?.tag;
+    const home = relays?.canReach(tag) === true ? tag : undefined;
+    const answers = new Map<string, PeerAnswer>();
+    let registry: RegistryAnswer | undefined;
+    for (;;) {
+      // A session may have been opened or closed here while others were asked.
+      const session = keeper.get(id);
+      const owner = typeof registry === "object" ? registry.owner.tag : undefined;
+      const location = locate({
+        local: session !== undefined,
+        ended: keeper.ending(id, now()),
+        home,
+        answers,
+        registry,
+        canRelay: relays?.canReach(owner) === true,
+      });
+      switch (location.kind) {
+        case "here":
+          return session;
+        case "relay": {
+          const outcome = (await relays?.send(exchange, location.to, body)) ?? "unreachable";
+          if (outcome === "answered") {
+            this.#logMisroute(exchange, id, { relayedTo: location.to });
+            return undefined;
+          }
+          answers.set(location.to, outcome);
+          break;
+        }
+        case "ask-registry":
+          registry = await keeper.askRegistry(id);
+          break;
+        case "refuse":
+          await this.#refuseOrClose(exchange, location.reason, id, body);
+          return undefined;
+      }
+    }
   }
 
-  async #find(id: string): Promise<Found> {
-    const { keeper, now } = this.#parts;
-    const ended = keeper.ending(id, now());
-    let location = locate({ local: false, ended });
-    if (location.kind === "ask-registry") {
-      const known = await keeper.askRegistry(id);
-      // A session may have been opened or closed here while the registry was asked.
-      location = locate({ local: keeper.get(id) !== undefined, ended: keeper.ending(id, now()), registry: known });
+  /** A close reaches also a session whose owner can't be reached or is gone: by the registry's word to all nodes. */
+  async #refuseOrClose(exchange: Exchange, reason: RefusalReason, id: string, body: string | undefined): Promise<void> {
+    if (exchange.method === "DELETE" && (reason === "misrouted" || reason === "owner-gone")) {
+      const left = await this.#parts.keeper.close(id);
+      if (left === undefined) return this.#closed(exchange);
+      reason = left;
     }
-    switch (location.kind) {
-      case "here":
-        return { kind: "here", session: keeper.get(id) as Session };
-      case "refuse":
-        return { kind: "refused", reason: location.reason };
-      case "ask-registry":
-        throw new Error("locate asked for the registry's answer twice");
-    }
+    this.#refuse(exchange, reason, body === undefined ? null : firstRequestId(body), id);
+  }
+
+  #closed(exchange: Exchange): void {
+    this.#parts.metrics.request("here");
+    answer(exchange.sink, 200, [], "");
   }
 
   #serveHere(session: Session): void {
@@ -207,15 +238,21 @@ export class McpEndpoint {
   #refuse(exchange: Exchange, reason: RefusalReason, requestId: JsonRpcId, session: string): void {
     const { log, metrics } = this.#parts;
     metrics.request("refused", reason);
-    // What a client makes up may be long; a node's ids are not.
-    const fields = { session: session.slice(0, 80), reason, method: exchange.method };
-    if (reason === "misrouted") {
-      const number = this.#misroutes.count(session);
-      if (number !== undefined) log.warn("misrouted", { ...fields, number });
-    } else {
-      log.info(reason === "unknown" ? "unknown" : "refused", fields);
-    }
+    if (reason === "misrouted") this.#logMisroute(exchange, session, { refused: true });
+    else log.info(reason === "unknown" ? "unknown" : "refused", { ...named(session), reason, method: exchange.method });
     answerJson(exchange.sink, 404, JSON.stringify(refusalBody(reason, requestId)));
+  }
+
+  #logMisroute(exchange: Exchange, session: string, fields: LogFields): void {
+    const number = this.#misroutes.count(session);
+    if (number === undefined) return;
+    this.#parts.log.warn("misrouted", {
+      ...named(session),
+      reason: "misrouted",
+      method: exchange.method,
+      number,
+      ...fields,
+    });
   }
 
   #fault(exchange: Exchange, { status, code, message }: Fault): void {
@@ -224,6 +261,9 @@ export class McpEndpoint {
     answerJson(exchange.sink, status, errorText(null, code, message));
   }
 }
+
+/** Another node has checked who calls. */
+const allowed: Access = { kind: "allowed" };
 
 /** What a client is told whose session could not begin. */
 const notOpened = {
@@ -242,6 +282,11 @@ const initializeAlone: Fault = {
   code: errorCode.invalidRequest,
   message: "Invalid Request: Only one initialization request is allowed",
 };
+
+/** A session in the log: what a client makes up may be long; a node's ids are not. */
+function named(session: string): LogFields {
+  return { session: session.slice(0, 80) };
+}
 
 /** The session that a request names. An empty header names none. */
 function sessionIdOf({ headers }: Exchange): string | undefined {

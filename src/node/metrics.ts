@@ -1,11 +1,12 @@
-import { Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { RefusalReason } from "../model/refusal.ts";
 
 /**
- * What became of a request for `/mcp`. `here`: its session answered it. `refused`: its session can't be served, for the
+ * What became of a request for `/mcp`. `here`: its session answered it. `relay`: the node that owns its session did,
+ * which counts it as `here`. `refused`: its session can't be served, for the
  * reason given. `rejected`: it broke a rule of HTTP or MCP. `failed`: the node's own fault.
  */
-export type RequestWay = "here" | "refused" | "rejected" | "failed";
+export type RequestWay = "here" | "relay" | "refused" | "rejected" | "failed";
 
 /** What a node looks up about itself when it is asked, instead of counting it on a request's way. */
 export interface NodeFigures {
@@ -33,6 +34,7 @@ const noFigures: NodeFigures = {
 export class NodeMetrics {
   readonly #registry = new Registry();
   readonly #requests: Counter<"way" | "reason">;
+  readonly #relaySeconds: Histogram;
   readonly #opened: Counter;
   readonly #ended: Counter<"ending">;
   readonly #registryFailures: Counter;
@@ -48,6 +50,12 @@ export class NodeMetrics {
       labelNames: ["way", "reason"],
       registers,
       collect: () => this.#collectHere(),
+    });
+    this.#relaySeconds = new Histogram({
+      name: "mooring_relay_seconds",
+      help: "Time from a relay's decision to the head of its answer, the owner's work included",
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
     });
     this.#opened = new Counter({ name: "mooring_sessions_opened_total", help: "Sessions that began here", registers });
     this.#ended = new Counter({
@@ -86,6 +94,12 @@ export class NodeMetrics {
   request(way: RequestWay, reason: RefusalReason | "" = ""): void {
     if (way === "here") this.#here += 1;
     else this.#requests.inc({ way, reason });
+  }
+
+  /** A request was passed on, and its answer began after so many milliseconds. */
+  relayed(ms: number): void {
+    this.request("relay");
+    this.#relaySeconds.observe(ms / 1_000);
   }
 
   sessionOpened(): void {

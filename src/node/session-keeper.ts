@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Knowledge, locate } from "../model/locate.ts";
+import { locate, type RegistryAnswer } from "../model/locate.ts";
 import type { RefusalReason } from "../model/refusal.ts";
 import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
@@ -98,7 +98,7 @@ export class SessionKeeper {
   }
 
   /** What the registry says of a session that this node doesn't hold. */
-  async askRegistry(id: string): Promise<NonNullable<Knowledge["registry"]>> {
+  async askRegistry(id: string): Promise<RegistryAnswer> {
     const { registry, incarnation } = this.#parts;
     // Whatever a client makes up: the registry need not be asked about what no node can have minted.
     if (parseSessionId(id) === undefined) return "none";
@@ -159,6 +159,13 @@ export class SessionKeeper {
     this.#stopping = true;
     this.#stopListening();
     await this.#lastCalls();
+    await Promise.all(this.#table.clear().map((session) => session.close()));
+  }
+
+  /** Ends all local copies at once: another incarnation of this node has taken its name. */
+  async giveUp(): Promise<void> {
+    this.#stopping = true;
+    this.#stopListening();
     await Promise.all(this.#table.clear().map((session) => session.close()));
   }
 

@@ -16,6 +16,7 @@ export function webExchange(request: Request): { exchange: Exchange; response: P
     method: request.method,
     url: pathname + search,
     headers,
+    relayed: false,
     sink,
     body: async (maxBytes) => {
       try {
@@ -85,6 +86,9 @@ class WebSink extends EventEmitter implements ResponseSink {
         start: (controller) => {
           this.#controller = controller;
         },
+        pull: () => {
+          this.emit("drain");
+        },
         cancel: () => this.#close(),
       },
       new ByteLengthQueuingStrategy({ highWaterMark }),
@@ -123,19 +127,26 @@ class WebSink extends EventEmitter implements ResponseSink {
     this.#head = undefined;
   }
 
-  write(text: string): boolean {
+  write(chunk: string | Uint8Array): boolean {
     this.flushHeaders();
     if (this.destroyed) return false;
-    this.#controller?.enqueue(this.#encoder.encode(text));
+    this.#controller?.enqueue(typeof chunk === "string" ? this.#encoder.encode(chunk) : chunk);
     return (this.#controller?.desiredSize ?? 0) > 0;
   }
 
-  end(text?: string): void {
-    if (text !== undefined && text !== "") this.write(text);
+  end(chunk?: string | Uint8Array, encoding?: "latin1"): void {
+    if (chunk !== undefined && chunk.length > 0) {
+      this.write(typeof chunk === "string" && encoding !== undefined ? Buffer.from(chunk, encoding) : chunk);
+    }
     this.flushHeaders();
     if (this.destroyed) return;
     this.#controller?.close();
     this.#close();
+  }
+
+  destroy(): void {
+    this.flushHeaders();
+    this.abandon(new Error("The answer broke off"));
   }
 
   #close(): void {

@@ -5,15 +5,20 @@
 export interface ResponseSink {
   writeHead(status: number, headers: string[]): unknown;
   flushHeaders(): void;
-  write(text: string): boolean;
-  end(text?: string): unknown;
+  write(chunk: string | Uint8Array): boolean;
+  end(): unknown;
+  end(chunk: string | Uint8Array): unknown;
+  /** The text stands for bytes, one a character: as text, head and body leave in one write. */
+  end(bytes: string, encoding: "latin1"): unknown;
+  /** Breaks the connection off: the client must not take what it got for whole. */
+  destroy(): unknown;
   /** Bytes accepted by `write` that have not left yet. */
   readonly writableLength: number;
   /** Whether the connection is gone. */
   readonly destroyed: boolean;
   readonly headersSent: boolean;
-  /** "close": the answer has ended or its connection is gone. */
-  once(event: "close", listener: () => void): unknown;
+  /** "close": the answer has ended or its connection is gone. "drain": there is room for more after `write` gave false. */
+  once(event: "close" | "drain", listener: () => void): unknown;
 }
 
 /** The head of an SSE answer. `no-transform` and `X-Accel-Buffering` keep proxies from holding events back. */

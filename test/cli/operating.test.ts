@@ -149,7 +149,7 @@ describe("the admin listener", () => {
       method: "OPTIONS",
       headers: { origin: "http://evil.example", "access-control-request-method": "DELETE" },
     });
-    expect(preflight.status).toBe(405);
+    expect(preflight.status).toBe(403);
     expect(preflight.headers.get("access-control-allow-origin")).toBeNull();
   });
 });

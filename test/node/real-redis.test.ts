@@ -14,7 +14,7 @@ let first: Serving;
 let second: Serving;
 
 /** Signs of life so seldom that none falls into a test which counts commands. */
-const quiet = { renew: 60_000, lease: 600_000 };
+const quiet = { relay: "off" as const, renew: 60_000, lease: 600_000 };
 
 function connectAdmin(url: string) {
   const client = createClient({ url });

@@ -9,8 +9,8 @@ let second: ClusterNode;
 
 beforeEach(async () => {
   cluster = new TestCluster();
-  first = await cluster.start("node-1");
-  second = await cluster.start("node-2");
+  first = await cluster.start("node-1", { relay: "off" });
+  second = await cluster.start("node-2", { relay: "off" });
 });
 
 afterEach(async () => {
@@ -91,7 +91,7 @@ describe("a session that can't be served gets 404 with its reason", () => {
   test("owner-gone: its node was started again under the same name, and has no memory of it", async () => {
     const client = await first.begin();
     await first.stop();
-    const again = await cluster.start("node-1");
+    const again = await cluster.start("node-1", { relay: "off" });
     expect(again.node.tag).toBe(first.node.tag);
     expect(again.node.incarnation).not.toBe(first.node.incarnation);
     await expectRefused(again, client.session, "owner-gone");

@@ -7,7 +7,7 @@ let cluster: Cluster;
 let redis: ReturnType<typeof createClient>;
 
 async function start(): Promise<void> {
-  const args = ["--relay", "off", "--policy", "reject", "--lease", "2s", "--renew", "500ms"];
+  const args = ["--relay", "off", "--affinity", "cookie", "--policy", "reject", "--lease", "2s", "--renew", "500ms"];
   cluster = await startCluster({ nodes: 3, server: "yardstick", args });
   redis = createClient({ url: cluster.redis.url });
   await redis.connect();

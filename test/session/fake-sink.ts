@@ -26,14 +26,19 @@ export class FakeSink extends EventEmitter implements ResponseSink {
 
   flushHeaders(): void {}
 
-  write(text: string): boolean {
+  write(chunk: string | Uint8Array): boolean {
     if (this.ended) throw new Error("write after end");
-    this.writes.push(text);
+    this.writes.push(String(chunk));
     return true;
   }
 
-  end(text = ""): void {
-    if (text !== "") this.write(text);
+  end(chunk: string | Uint8Array = ""): void {
+    if (chunk.length > 0) this.write(chunk);
     this.ended = true;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.emit("close");
   }
 }

@@ -1,0 +1,46 @@
+import type { Log } from "../ports/log.ts";
+import type { NodeRecord } from "../ports/registry.ts";
+import type { Exchange } from "./exchange.ts";
+import type { NodeMetrics } from "./metrics.ts";
+import type { PeerClient } from "./peer-client.ts";
+import { type RelayOutcome, relay } from "./relay.ts";
+
+/** The other nodes that are up, as far as relays need to know them. */
+export interface ReachableNodes {
+  byTag(tag: string): NodeRecord | undefined;
+}
+
+export interface RelaysParts {
+  /** This node's tag: to itself nothing is passed on. */
+  readonly self: string;
+  readonly nodes: ReachableNodes;
+  readonly peers: PeerClient;
+  readonly metrics: NodeMetrics;
+  readonly log: Log;
+}
+
+/** Passes misrouted requests on to the nodes that own their sessions. */
+export class Relays {
+  readonly #parts: RelaysParts;
+
+  constructor(parts: RelaysParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether requests can be passed on to a node: another one that is up and has a peer link. */
+  canReach(tag: string | undefined): tag is string {
+    return tag !== undefined && tag !== this.#parts.self && this.#parts.nodes.byTag(tag)?.peer !== undefined;
+  }
+
+  /** Passes a request on. `"unreachable"`: nothing of it was sent, or nothing that matters if it is sent again. */
+  async send(exchange: Exchange, tag: string, body: string | undefined): Promise<RelayOutcome> {
+    const { nodes, peers, metrics, log } = this.#parts;
+    const node = nodes.byTag(tag);
+    if (node?.peer === undefined) return "unreachable";
+    const began = performance.now();
+    const outcome = (await peers.isAlive(node)) ? await relay(peers, node, exchange, body) : "unreachable";
+    if (outcome === "answered") metrics.relayed(performance.now() - began);
+    else if (outcome === "unreachable") log.warn("peer-unreachable", { node: node.name, peer: node.peer });
+    return outcome;
+  }
+}
