@@ -1,5 +1,5 @@
 // Imports point one way: a folder may import those before it in this list (docs/architecture.md), never those after it.
-const layers = ["model", "ports", "registry", "session", "node", "edge", "admin", "local", "cli"];
+const layers = ["model", "ports", "registry", "session", "node", "edge", "admin", "doctor", "local", "cli"];
 
 module.exports = {
   forbidden: [
