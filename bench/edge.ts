@@ -3,6 +3,7 @@ import type { LoadProgress, LoadResult } from "./load/plan.ts";
 import { Load } from "./load.ts";
 import { describe, failuresInWords, type Machine, machine, noneFailed, rightlyAnswered } from "./report.ts";
 import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
+import { benchRouters, describeRouters, type RoutersReport, routersAnsweredRightly } from "./routers.ts";
 import { startMooringCluster } from "./subjects/mooring-cluster.ts";
 import { startSdkCluster } from "./subjects/sdk-cluster.ts";
 import type { Subject } from "./subjects/start.ts";
@@ -13,6 +14,8 @@ export interface EdgeOptions extends RoundsOptions {
   readonly calls: number;
   /** When those calls end at the latest. */
   readonly limitMinutes: number;
+  /** Numbers of pin routers to measure Traefik with, instead of the comparison; none for the comparison. */
+  readonly routers: readonly number[];
 }
 
 /** Many calls in a row, each answer looked at. */
@@ -28,6 +31,7 @@ export interface EdgeReport {
   /** Null when no rounds were asked for. */
   readonly comparison: Comparison | null;
   readonly endurance: Endurance | null;
+  readonly routers: RoutersReport | null;
 }
 
 const sdkName = "3 SDK v2 behind Traefik";
@@ -35,6 +39,10 @@ const sdkName = "3 SDK v2 behind Traefik";
 /** Three nodes of Mooring through Traefik against three SDK servers behind Traefik's sticky cookie. */
 export async function benchEdge(children: Children, options: EdgeOptions): Promise<EdgeReport> {
   const load = new Load(children);
+  if (options.routers.length > 0) {
+    const routers = await benchRouters(children, load, options);
+    return { bench: "edge", machine: machine(), options, comparison: null, endurance: null, routers };
+  }
   const ours = await startMooringCluster(children, "3 nodes of Mooring through Traefik");
   let comparison: Comparison | null = null;
   if (options.rounds > 0) {
@@ -42,7 +50,7 @@ export async function benchEdge(children: Children, options: EdgeOptions): Promi
     comparison = await compare(load, [ours, sdk], options.connections, options, { [sdkName]: 1.5 });
   }
   const endurance = options.calls > 0 ? await endure(load, ours, options) : null;
-  return { bench: "edge", machine: machine(), options, comparison, endurance };
+  return { bench: "edge", machine: machine(), options, comparison, endurance, routers: null };
 }
 
 async function endure(load: Load, subject: Subject, options: EdgeOptions): Promise<Endurance> {
@@ -67,18 +75,20 @@ function progressInWords({ calls, seconds, failures }: LoadProgress, asked: numb
   return `${calls} of ${asked} calls in ${seconds.toFixed(0)} s, failed: ${failuresInWords(failures)}`;
 }
 
-export function describeEdge({ comparison, endurance }: EdgeReport): string {
+export function describeEdge({ comparison, endurance, routers }: EdgeReport): string {
   const parts: string[] = [];
   if (comparison !== null) parts.push(describe(comparison));
   if (endurance !== null) parts.push(enduranceInWords(endurance));
+  if (routers !== null) parts.push(describeRouters(routers));
   return parts.join("\n\n");
 }
 
 /** Whether all calls to Mooring were answered rightly, and as many as asked for. */
-export function isEdgeGood({ comparison, endurance }: EdgeReport): boolean {
+export function isEdgeGood({ comparison, endurance, routers }: EdgeReport): boolean {
   return (
     (comparison === null || rightlyAnswered(comparison)) &&
-    (endurance === null || (endurance.result.calls === endurance.asked && noneFailed(endurance.result.failures)))
+    (endurance === null || (endurance.result.calls === endurance.asked && noneFailed(endurance.result.failures))) &&
+    (routers === null || routersAnsweredRightly(routers))
   );
 }
 

@@ -79,6 +79,14 @@ function checkSessions({ sessions }: { sessions: number }, connections: readonly
   }
 }
 
+/** Three of the pins are those of the nodes that serve. */
+function checkRouters({ routers, rounds, calls }: EdgeOptions): void {
+  if (routers.length === 0) return;
+  if (Math.min(...routers) < 3) program.error("error: --routers must be at least 3, one for each node that serves.");
+  if (rounds === 0) program.error("error: --routers needs --rounds of at least 1.");
+  if (calls > 0) program.error("error: --routers and --calls can't be measured in one run. Leave one out.");
+}
+
 function withCommonOptions(command: Command, rounds: number, seconds: number): Command {
   return command
     .option("--rounds <n>", "how often each subject is measured, in turn", whole, rounds)
@@ -104,8 +112,10 @@ withCommonOptions(program.command("edge"), 5, 5)
   .option("--connections <n>", "calls under way at a time", whole, 16)
   .option("--calls <n>", "then so many calls through Mooring's edge, to count answers that are cut", whole, 0)
   .option("--limit-minutes <n>", "when those calls end at the latest", positive, 60)
+  .option("--routers <list>", "instead: Traefik's own cost with so many pin routers, such as 3,100,1000", wholes, [])
   .action((options: EdgeOptions & Output) => {
     checkSessions(options, [options.connections]);
+    checkRouters(options);
     return present(() => benchEdge(children, options), describeEdge, isEdgeGood, options);
   });
 

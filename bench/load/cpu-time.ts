@@ -18,3 +18,13 @@ function ticksOf(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return Number(fields[11]) + Number(fields[12]);
 }
+
+/** The resident memory of a process in MB; null where the system has no /proc. */
+export function residentMbOf(pid: number): number | null {
+  try {
+    const kilobytes = Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB$/m)?.[1]);
+    return Number.isNaN(kilobytes) ? null : kilobytes / 1_024;
+  } catch {
+    return null;
+  }
+}

@@ -4,12 +4,21 @@ import type { Subject } from "./start.ts";
 
 const startDeadlineMs = 60_000;
 
+/** A node that serves, as `mooring up` tells of it. */
+export interface LiveNode {
+  readonly name: string;
+  readonly tag: string;
+  readonly pid: number;
+  /** Without a path. */
+  readonly url: string;
+}
+
 /** The part of the line of `mooring up --json` that the bench needs. */
 interface Ready {
   readonly mcp: string;
   readonly traefik: { readonly pid: number };
   readonly redis: { readonly pid?: number };
-  readonly nodes: readonly { readonly pid: number; readonly url: string }[];
+  readonly nodes: readonly LiveNode[];
 }
 
 /** What `mooring up` starts, with the yardstick server. */
@@ -40,6 +49,11 @@ export async function startRelayPair(
     direct: { name: "direct", url: owner, same: false, processes },
     relayed: { name: "relayed", url: other, openAt: owner, same: false, processes },
   };
+}
+
+/** Three nodes with the yardstick server, for a Traefik that the bench starts itself. */
+export async function startLiveNodes(children: Children): Promise<readonly LiveNode[]> {
+  return (await startUp(children, 3)).nodes;
 }
 
 /** Three nodes with the yardstick server, Traefik before them and Valkey behind them: what `mooring up` starts. */

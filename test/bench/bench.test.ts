@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import type { EdgeReport } from "../../bench/edge.ts";
 import type { LocalReport } from "../../bench/local.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -82,6 +83,27 @@ test("the bench through the edge looks at each answer", async () => {
   expect(output).toMatch(/\/ 3 SDK v2 behind Traefik: \d+[.]\d\d \(.*\), aim >= 1.5: (met|missed)/);
   expect(output).toMatch(/^200 of 200 calls answered rightly in \d+ s, failed: none$/m);
   expect(output).toMatch(/^cut answers: 0, aim 0: met$/m);
+});
+
+test("the bench measures Traefik with few and many pin routers", async () => {
+  const sizes = ["--rounds", "1", "--seconds", "0.2", "--warmup-seconds", "0.1", "--sessions", "6"];
+  const output = await bench("edge", ...sizes, "--connections", "2", "--routers", "3,20", "--json").output();
+  const { comparison, routers } = JSON.parse(output) as EdgeReport;
+  expect(comparison).toBeNull();
+  expect(routers?.map(({ routers: count, of }) => [count, of])).toEqual([
+    [3, "nodes"],
+    [20, "nodes"],
+    [20, "inherited"],
+  ]);
+  for (const { loads, changeMs, failed } of routers ?? []) {
+    expect(failed).toBe(0);
+    expect(changeMs.median).toBeGreaterThan(0);
+    expect(loads.map(({ connections }) => connections)).toEqual([1, 2]);
+    for (const { perSecond, p50Ms } of loads) {
+      expect(perSecond).toBeGreaterThan(0);
+      expect(p50Ms).toBeGreaterThan(0);
+    }
+  }
 });
 
 test("the bench leaves no process behind when it is ended", async () => {
