@@ -61,6 +61,7 @@ export async function runEdge(options: EdgeOptions): Promise<void> {
     const follower = new ViewFollower({
       nodes: () => registry.nodes(),
       onNodesChanged: (listener) => registry.onNodesChanged(listener),
+      onReachable: (listener) => registry.onReachable(listener),
       everyMs: plan.renew,
       times: { lease: plan.lease, goneAfter: plan.goneAfter },
       now: () => performance.now(),

@@ -10,6 +10,8 @@ export interface ViewFollowerParts {
   readonly ended?: () => readonly string[];
   /** Calls back when the nodes changed. Gives the way to stop it. */
   readonly onNodesChanged?: (listener: () => void) => () => void;
+  /** Calls back when the registry is lost, and when it is back. Gives the way to stop it. */
+  readonly onReachable?: (listener: (reachable: boolean) => void) => () => void;
   /** How often it looks without being told, in milliseconds: for leases that run out. */
   readonly everyMs: number;
   readonly times: EdgeTimes;
@@ -29,7 +31,7 @@ export class ViewFollower {
   /** Whether something changed while it was looking. */
   #stale = false;
   #stopped = false;
-  #unsubscribe: () => void = () => {};
+  #unsubscribe: readonly (() => void)[] = [];
   #leftOut: readonly string[] = [];
 
   constructor(parts: ViewFollowerParts) {
@@ -37,7 +39,12 @@ export class ViewFollower {
   }
 
   start(): void {
-    this.#unsubscribe = this.#parts.onNodesChanged?.(() => void this.look()) ?? (() => {});
+    const { onNodesChanged, onReachable } = this.#parts;
+    const subscriptions = [
+      onNodesChanged?.(() => void this.look()),
+      onReachable?.((reachable) => reachable || this.#noteSilence()),
+    ];
+    this.#unsubscribe = subscriptions.filter((unsubscribe) => unsubscribe !== undefined);
     void this.look();
   }
 
@@ -59,8 +66,16 @@ export class ViewFollower {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     await this.#looking;
+  }
+
+  /**
+   * A registry can be lost and come back empty between two looks. Without this, the first nodes that join it again
+   * would seem to be all there are.
+   */
+  #noteSilence(): void {
+    this.#knowledge = observe(this.#knowledge, { nodes: undefined }, this.#parts.now(), this.#parts.times);
   }
 
   async #lookUntilFresh(): Promise<void> {

@@ -247,6 +247,7 @@ export class LocalCluster {
       nodes: () => registry.nodes(),
       ended: () => this.#nodes.filter(({ up }) => !up).map(({ tag }) => tag),
       onNodesChanged: (listener) => registry.onNodesChanged(listener),
+      onReachable: (listener) => registry.onReachable(listener),
       everyMs: renew / 2,
       times: { lease, goneAfter: lease * leasesUntilGone },
       now: () => performance.now(),
