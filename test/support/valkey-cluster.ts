@@ -26,7 +26,7 @@ export async function startValkeyCluster(moreArgs: readonly string[] = []): Prom
     startValkey({
       ...place,
       args: [
-        ...["--cluster-enabled", "yes", "--cluster-port", String(busPorts[index]), "--cluster-node-timeout", "2000"],
+        ...["--cluster-enabled", "yes", "--cluster-port", String(busPorts[index]), "--cluster-node-timeout", "15000"],
         ...moreArgs,
       ],
     });
@@ -65,6 +65,9 @@ async function formCluster(servers: readonly Valkey[], busPorts: readonly number
       await eventually(async () => {
         const info = String(await client.sendCommand(["CLUSTER", "INFO"]));
         if (!info.includes("cluster_state:ok") || !info.includes("cluster_known_nodes:3")) throw new Error(info);
+        // Both ways to both others: before, and while one is set up again, what is published there is not heard here.
+        const links = (await client.sendCommand(["CLUSTER", "LINKS"])) as unknown as unknown[];
+        if (links.length < 4) throw new Error(`${links.length} of 4 links of the cluster's bus are up`);
       }, 20_000);
     }
   } finally {
