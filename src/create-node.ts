@@ -196,13 +196,14 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     // A registry in this process's memory is known to no other node.
     if (settings.relay === "on" && (options.registry !== undefined || options.redis !== undefined)) {
       const relayed = (exchange: Exchange) => endpoint.handle(exchange);
-      peering = await startPeering({ settings, tag, url, registry, nodes: members, metrics, log, now, relayed });
+      const self = { tag, incarnation };
+      peering = await startPeering({ settings, self, url, registry, nodes: members, metrics, log, relayed });
     }
     endpoint = new McpEndpoint({ keeper, relays: peering?.relays, access, metrics, log, now });
     record = { ...record, admin: admin?.url, peer: peering?.url };
     membership = new Membership({ registry, record, times: settings, log, answers: answersAsItself, onLost });
     await membership.join();
-    members.onChange(() => peering?.peers.keepOnly(members.all()));
+    members.onChange(() => peering?.keepOnly(members.all()));
     await members.start();
     feed.start();
   } catch (error) {

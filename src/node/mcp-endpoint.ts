@@ -22,7 +22,7 @@ import { type Access, type AccessRules, checkAccess, corsHeaders, preflightHeade
 import { ClientGone, type Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { MisrouteSample } from "./misroute-sample.ts";
-import { answerNotHere } from "./peer-link.ts";
+import { answerNotHere } from "./not-here.ts";
 import type { Relays } from "./relays.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 

@@ -1,23 +1,24 @@
 import { randomBytes } from "node:crypto";
 import type { Settings } from "../model/settings.ts";
 import type { Log } from "../ports/log.ts";
-import type { Registry } from "../ports/registry.ts";
+import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
-import { PeerClient } from "./peer-client.ts";
-import { PeerLink } from "./peer-link.ts";
+import { type NoLink, PeerClient } from "./peer/client.ts";
+import type { Identity } from "./peer/greeting.ts";
+import { PeerListener } from "./peer/listener.ts";
+import type { Answer, Question, QuestionHandler } from "./peer/question.ts";
 import { type ReachableNodes, Relays } from "./relays.ts";
 
 export interface PeeringParts {
   readonly settings: Settings;
-  readonly tag: string;
+  readonly self: Identity;
   /** Where the node serves: its host is the peer link's, unless `--peer-url` says otherwise. */
   readonly url: string;
   readonly registry: Registry;
   readonly nodes: ReachableNodes;
   readonly metrics: NodeMetrics;
   readonly log: Log;
-  now(): number;
   relayed(exchange: Exchange): Promise<void>;
 }
 
@@ -26,27 +27,34 @@ export interface Peering {
   /** Where other nodes reach this one. */
   readonly url: string;
   readonly relays: Relays;
-  readonly peers: PeerClient;
+  /** Asks another node a question. What came of it, when there is no answer: see {@link PeerClient.ask}. */
+  ask(node: NodeRecord, question: Question, deadlineMs: number): Promise<Answer | NoLink>;
+  /** Lets this node answer a kind of question. */
+  onQuestion(kind: string, handler: QuestionHandler): void;
+  /** Lets go of the connections to all other nodes than these. */
+  keepOnly(nodes: readonly NodeRecord[]): void;
   stop(): Promise<void>;
 }
 
 /** Opens a node's peer link. Rejects when its address can't be taken or the registry does not give the secret. */
 export async function startPeering(parts: PeeringParts): Promise<Peering> {
-  const { settings, tag, url, registry, nodes, metrics, log, now, relayed } = parts;
+  const { settings, self, url, registry, nodes, metrics, log, relayed } = parts;
   const secret =
     settings.peerSecret === ""
       ? await registry.sharedSecret(randomBytes(32).toString("base64url"))
       : settings.peerSecret;
   const { hostname, port } = new URL(settings.peerUrl === "" ? `http://${new URL(url).hostname}:0` : settings.peerUrl);
-  const link = await PeerLink.start({ tag, secret, log, now, relayed }, bindAddress(hostname), Number(port));
-  const peers = new PeerClient({ secret, probeMs: settings.probe, now });
+  const listener = await PeerListener.start({ self, secret, log, relayed }, bindAddress(hostname), Number(port));
+  const peers = new PeerClient({ self, secret, probeMs: settings.probe, log });
   return {
-    url: `http://${hostname}:${link.port}`,
-    relays: new Relays({ self: tag, nodes, peers, metrics, log }),
-    peers,
+    url: `http://${hostname}:${listener.port}`,
+    relays: new Relays({ self: self.tag, nodes, peers, metrics, log }),
+    ask: (node, question, deadlineMs) => peers.ask(node, question, deadlineMs),
+    onQuestion: (kind, handler) => listener.onQuestion(kind, handler),
+    keepOnly: (known) => peers.keepOnly(known),
     stop: async () => {
       await peers.stop();
-      await link.stop();
+      await listener.stop();
     },
   };
 }

@@ -1,18 +1,15 @@
-import type { Dispatcher } from "undici";
 import type { PeerAnswer } from "../model/locate.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import { errorCode, errorText } from "../session/json-rpc.ts";
 import { answerJson } from "../session/response-sink.ts";
 import type { Exchange } from "./exchange.ts";
-import type { PeerClient } from "./peer-client.ts";
-import { answerHeader } from "./peer-link.ts";
-import { requestHeaders, responseHeaders } from "./relay-headers.ts";
+import { answerHeader } from "./not-here.ts";
+import type { PeerClient } from "./peer/client.ts";
+import type { AnswerStream, AnswerTaker, Loss } from "./peer/request-stream.ts";
+import { headerOf, requestHeaders, responseHeaders } from "./relay-headers.ts";
 
 /** What came of passing a request on: the client has its answer, or gets it; or what the node said instead. */
 export type RelayOutcome = "answered" | PeerAnswer;
-
-/** How long the head of an answer may take. A call's head leaves its owner after 20 ms, however long the call takes. */
-const headDeadlineMs = 10_000;
 
 /**
  * Passes a request on to the node that owns its session, and the answer back, streaming both ways. A request is sent
@@ -24,129 +21,100 @@ export function relay(
   exchange: Exchange,
   body: string | undefined,
 ): Promise<RelayOutcome> {
+  const { method, headers, sink } = exchange;
+  // It left before anything was sent. What it posted is still done, as if it had reached the owner itself; but a stream
+  // is of no use to anybody.
+  if (sink.destroyed && method === "GET") return Promise.resolve("answered");
   return new Promise((resolve) => {
-    const handler = new RelayHandler(exchange, () => peers.saw(node), resolve);
-    const request = {
-      method: exchange.method as "GET" | "POST" | "DELETE",
-      path: "/mcp",
-      session: String(exchange.headers["mcp-session-id"]),
-      headers: requestHeaders(exchange.headers),
-      body,
-    };
-    peers.dispatch(node, request, handler);
+    peers.request(node, { method, headers: requestHeaders(headers), body }, new Relayed(exchange, resolve));
   });
 }
 
-const clientHungUp = new Error("the client hung up");
-
 /** One answer on its way back to the client. */
-class RelayHandler implements Dispatcher.DispatchHandler {
+class Relayed implements AnswerTaker {
   readonly #exchange: Exchange;
-  readonly #saw: () => void;
   readonly #resolve: (outcome: RelayOutcome) => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #deadline: NodeJS.Timeout | undefined;
-  #head: { readonly status: number; readonly headers: string[] } | undefined;
-  #isStream = false;
+  #stream: AnswerStream | undefined;
+  /** What the node said is for this node, and not for the client. */
   #ignored = false;
-  /** Whether the answer is whole, or lost: then its connection's end means nothing any more. */
-  #ended = false;
-  #length = Number.NaN;
+  #isEventStream = false;
+  /** Bytes of the body that the client has not taken yet. */
+  #waiting = 0;
 
-  constructor(exchange: Exchange, saw: () => void, resolve: (outcome: RelayOutcome) => void) {
+  constructor(exchange: Exchange, resolve: (outcome: RelayOutcome) => void) {
     this.#exchange = exchange;
-    this.#saw = saw;
     this.#resolve = resolve;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
+  opened(stream: AnswerStream): void {
+    this.#stream = stream;
     const { sink, method } = this.#exchange;
-    this.#deadline = setTimeout(() => controller.abort(new Error("no answer in time")), headDeadlineMs);
     // A client that hangs up ends the stream at the owner, which takes it for a lost connection: the call goes on.
-    if (!sink.destroyed) sink.once("close", () => this.#hungUp());
-    // It left before anything was sent: what it asked for is still done, as if it had reached the owner itself.
-    else if (method === "GET") this.#hungUp();
+    if (!sink.destroyed) sink.once("close", () => stream.cancel());
+    else if (method === "GET") this.#leave();
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (status < 200) return;
-    clearTimeout(this.#deadline);
-    this.#saw();
-    if (this.#exchange.sink.destroyed) {
-      this.#hungUp();
+  head(status: number, headers: string[], body: Buffer, last: boolean): void {
+    const { sink } = this.#exchange;
+    if (sink.destroyed) {
+      this.#leave();
       return;
     }
-    const word = headers[answerHeader];
+    const word = headerOf(headers, answerHeader);
     if (word !== undefined) {
       this.#ignored = true;
       this.#resolve(word === "not-here" ? "not-here" : "unreachable");
       return;
     }
-    const type = headers["content-type"];
-    this.#isStream = type === "text/event-stream" && headers["content-length"] === undefined;
-    this.#head = { status, headers: responseHeaders(headers) };
-    this.#length = Number(headers["content-length"]);
-    // With the first bytes of the body in one write; a stream that has none yet must not wait for them.
-    if (this.#isStream) setImmediate(() => this.#sendHead() && this.#exchange.sink.flushHeaders());
+    this.#isEventStream =
+      headerOf(headers, "content-type") === "text/event-stream" && headerOf(headers, "content-length") === undefined;
+    sink.writeHead(status, responseHeaders(headers));
+    // The whole of a quick answer leaves with its head.
+    if (last) sink.end(body.toString("latin1"), "latin1");
+    else if (body.length > 0) this.#pass(body);
+    else if (this.#isEventStream) sink.flushHeaders();
     this.#resolve("answered");
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#ignored) return;
+  data(chunk: Buffer, last: boolean): void {
     const { sink } = this.#exchange;
-    if (this.#sendHead() && chunk.length === this.#length) {
-      // The whole of a quick answer leaves with its head.
-      sink.end(chunk.toString("latin1"), "latin1");
-      this.#ended = true;
+    if (this.#ignored) return;
+    if (chunk.length > 0) this.#pass(chunk);
+    if (last) sink.end();
+  }
+
+  lost(how: Loss): void {
+    const { sink } = this.#exchange;
+    if (this.#ignored || sink.destroyed) this.#resolve("answered");
+    else if (how === "unsent") this.#resolve("unreachable");
+    else if (!sink.headersSent) this.#answerLost();
+    // Ended, not broken off: clients resume a stream that ended, and some give up on a socket that broke.
+    else if (this.#isEventStream) sink.end();
+    else sink.destroy();
+  }
+
+  #pass(chunk: Buffer): void {
+    const { sink } = this.#exchange;
+    if (sink.destroyed) return;
+    // A piece of what was read from the owner at a time keeps all of that in memory as long as the client lets it wait.
+    const hasRoom = sink.write(sink.writableLength === 0 ? chunk : Buffer.from(chunk));
+    if (hasRoom && this.#waiting === 0) {
+      this.#stream?.read(chunk.length);
       return;
     }
-    if (sink.destroyed || sink.write(chunk)) return;
-    controller.pause();
-    sink.once("drain", () => controller.resume());
+    if (this.#waiting === 0) sink.once("drain", () => this.#drained());
+    this.#waiting += chunk.length;
   }
 
-  onResponseEnd(): void {
-    const ended = this.#ended || this.#ignored;
-    this.#ended = true;
-    if (ended) return;
-    this.#sendHead();
-    this.#exchange.sink.end();
+  #drained(): void {
+    const read = this.#waiting;
+    this.#waiting = 0;
+    this.#stream?.read(read);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, _error: Error): void {
-    clearTimeout(this.#deadline);
-    this.#ended = true;
-    const { sink } = this.#exchange;
-    if (this.#ignored || sink.destroyed) {
-      this.#resolve("answered");
-    } else if (this.#controller === undefined) {
-      this.#resolve("unreachable");
-    } else if (this.#head === undefined) {
-      this.#answerLost();
-    } else if (this.#isStream) {
-      // Ended, not broken off: clients resume a stream that ended, and some give up on a socket that broke.
-      this.#sendHead();
-      sink.end();
-    } else {
-      sink.destroy();
-    }
-  }
-
-  #hungUp(): void {
-    if (!this.#ended) this.#controller?.abort(clientHungUp);
-  }
-
-  /** Gives whether the head left with this. */
-  #sendHead(): boolean {
-    const { sink } = this.#exchange;
-    if (this.#head === undefined || sink.headersSent || sink.destroyed) return false;
-    sink.writeHead(this.#head.status, this.#head.headers);
-    return true;
+  #leave(): void {
+    this.#stream?.cancel();
+    this.#resolve("answered");
   }
 
   /** The request was sent and no answer came: only the client can decide whether it may be sent again. */

@@ -2,7 +2,7 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
-import type { PeerClient } from "./peer-client.ts";
+import type { PeerClient } from "./peer/client.ts";
 import { type RelayOutcome, relay } from "./relay.ts";
 
 /** The other nodes that are up, as far as relays need to know them. */
@@ -38,9 +38,12 @@ export class Relays {
     const node = nodes.byTag(tag);
     if (node?.peer === undefined) return "unreachable";
     const began = performance.now();
-    const outcome = (await peers.isAlive(node)) ? await relay(peers, node, exchange, body) : "unreachable";
+    const alive = peers.isAlive(node);
+    const outcome = alive === true || (await alive) ? await relay(peers, node, exchange, body) : "unreachable";
     if (outcome === "answered") metrics.relayed(performance.now() - began);
-    else if (outcome === "unreachable") log.warn("peer-unreachable", { node: node.name, peer: node.peer });
+    else if (outcome === "unreachable") {
+      log.warn("peer-unreachable", { node: node.name, peer: node.peer, reason: peers.failure(node) });
+    }
     return outcome;
   }
 }

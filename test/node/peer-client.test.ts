@@ -1,69 +1,251 @@
+import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { PeerClient } from "../../src/node/peer-client.ts";
-import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
+import { PeerClient } from "../../src/node/peer/client.ts";
+import { PeerListener } from "../../src/node/peer/listener.ts";
+import type { NodeRecord } from "../../src/ports/registry.ts";
 import { eventually } from "../support/eventually.ts";
-import { FakeOwner, peerSecret } from "./relay-fake-owner.ts";
+import { RecordedLog } from "../support/recorded-log.ts";
+import { TakenAnswer } from "./peer-pair.ts";
 
-let now: number;
+const secret = "what the nodes of this test share";
+const self = { tag: "aaaaaa", incarnation: "only" };
+
+let log: RecordedLog;
 let peers: PeerClient;
-let owner: FakeOwner;
+let owner: PeerListener;
+let record: NodeRecord;
+let release: (() => Promise<void>)[];
 
 beforeEach(async () => {
-  now = Date.UTC(2026, 0, 1);
-  peers = new PeerClient({ secret: peerSecret, probeMs: 60_000, now: () => now });
-  owner = await FakeOwner.start(
-    new MemoryStore(),
-    () => now,
-    () => {},
-  );
+  log = new RecordedLog();
+  release = [];
+  const tag = "k3f9q2";
+  owner = await PeerListener.start({ self: { tag, incarnation: "1" }, secret, log, relayed: echo }, "127.0.0.1", 0);
+  const peer = `http://127.0.0.1:${owner.port}`;
+  record = { name: "owner", tag, incarnation: "1", url: "http://127.0.0.1:1", peer, state: "up", pid: 1, since: 0 };
+  peers = client(60_000);
 });
 afterEach(async () => {
-  await peers.stop();
+  for (const each of release) await each();
   await owner.stop();
 });
 
+const echo: Parameters<typeof PeerListener.start>[0]["relayed"] = async ({ sink, body }) => {
+  sink.writeHead(200, []);
+  sink.end(await body(1));
+};
+
+function client(probeMs: number): PeerClient {
+  const made = new PeerClient({ self, secret, probeMs, log });
+  release.push(() => made.stop());
+  return made;
+}
+
+function request(node: NodeRecord, body: string): TakenAnswer {
+  const taken = new TakenAnswer();
+  peers.request(node, { method: "POST", headers: {}, body }, taken);
+  return taken;
+}
+
+/** A node that can be frozen: it takes connections and bytes, and answers nothing. It passes on to the owner. */
+async function freezable(): Promise<{
+  record: NodeRecord;
+  connections(): number;
+  freeze(): void;
+  kill(): Promise<void>;
+}> {
+  const { connect } = await import("node:net");
+  const pairs = new Set<{ destroy(): void; pause(): void }>();
+  let connections = 0;
+  let frozen = false;
+  const server = createServer((near) => {
+    connections += 1;
+    pairs.add(near);
+    near.on("error", () => {});
+    if (frozen) return near.pause();
+    const far = connect(owner.port, "127.0.0.1");
+    pairs.add(far);
+    far.on("error", () => {});
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const kill = async () => {
+    for (const socket of pairs) socket.destroy();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  release.push(kill);
+  const { port } = server.address() as { port: number };
+  return {
+    record: { ...record, peer: `http://127.0.0.1:${port}` },
+    connections: () => connections,
+    freeze: () => {
+      frozen = true;
+      for (const socket of pairs) socket.pause();
+    },
+    kill,
+  };
+}
+
 describe("a sign of life", () => {
-  test("is asked for once by all who want it at a time, and then believed, wherever the clock is set", async () => {
-    expect(await Promise.all([1, 2, 3].map(() => peers.isAlive(owner.record)))).toEqual([true, true, true]);
-    now -= 3_600_000;
-    expect(await peers.isAlive(owner.record)).toBe(true);
-    expect([owner.asked, owner.connections]).toEqual([1, 1]);
+  test("is asked for once by all who want it at a time, and then believed without a question", async () => {
+    const { record: node, connections, freeze } = await freezable();
+    expect(await Promise.all([1, 2, 3].map(() => peers.isAlive(node)))).toEqual([true, true, true]);
+    freeze();
+    expect(peers.isAlive(node)).toBe(true);
+    expect(connections()).toBe(1);
   });
 
-  test("of the last half second, or what the setting says, no longer counts after a clock was set back", async () => {
-    const strict = new PeerClient({ secret: peerSecret, probeMs: 0, now: () => now });
-    expect(await strict.isAlive(owner.record)).toBe(true);
-    now -= 3_600_000;
-    expect(await strict.isAlive(owner.record)).toBe(true);
-    expect(owner.asked).toBe(2);
-    await strict.stop();
+  test("is missed within a second or so when the node is frozen, known before or not", async () => {
+    const strict = client(0);
+    const { record: node, freeze } = await freezable();
+    expect(await strict.isAlive(node)).toBe(true);
+    freeze();
+    for (const each of [strict, client(0)]) {
+      const began = performance.now();
+      expect(await each.isAlive(node)).toBe(false);
+      expect(performance.now() - began).toBeLessThan(2_500);
+    }
+    expect(strict.failure(node)).toBe("it gave no sign of life");
   });
 
-  test("is missed within a second or so when the node is frozen, and is no life for who stops meanwhile", async () => {
-    owner.silence = new Promise(() => {});
-    const began = performance.now();
-    expect(await peers.isAlive(owner.record)).toBe(false);
-    expect(performance.now() - began).toBeLessThan(2_500);
-    // What a former start of the node answers late is no sign of this one.
-    peers.saw({ ...owner.record, incarnation: "former" });
-    const asking = peers.isAlive(owner.record);
-    await eventually(() => expect(owner.asked).toBe(2));
+  test("is any answer", async () => {
+    const quick = client(200);
+    const { record: node, freeze } = await freezable();
+    expect(await quick.isAlive(node)).toBe(true);
+    await eventually(() => expect(quick.isAlive(node)).not.toBe(true));
+    const taken = new TakenAnswer();
+    quick.request(node, { method: "POST", headers: {}, body: "x" }, taken);
+    await eventually(() => expect(taken.whole).toBe(true), 5_000, 1);
+    freeze();
+    expect(quick.isAlive(node)).toBe(true);
+  });
+
+  test("of a former start of a node says nothing of the present one", async () => {
+    expect(await peers.isAlive(record)).toBe(true);
+    expect(await peers.isAlive({ ...record, incarnation: "2" })).toBe(false);
+    expect(peers.failure({ ...record, incarnation: "2" })).toBe("it broke the connection off");
+  });
+
+  test("is none for who stops meanwhile", async () => {
+    const { record: node, freeze, connections } = await freezable();
+    freeze();
+    const asking = peers.isAlive(node);
+    await eventually(() => expect(connections()).toBe(1));
     await peers.stop();
     expect(await asking).toBe(false);
-    expect(await peers.isAlive(owner.record)).toBe(false);
-    await eventually(async () => expect(await owner.openConnections).toBe(0));
+    expect(peers.isAlive(node)).toBe(false);
+    expect(connections()).toBe(1);
+    expect(request(node, "x")).toMatchObject({ loss: undefined });
+  });
+});
+
+describe("a question", () => {
+  test("is answered by whoever registered for its kind", async () => {
+    owner.onQuestion("owns", ({ session }, { tag }) => ({ owns: session === "mine", askedBy: tag }));
+    owner.onQuestion("slow", async ({ n }) => ({ n }));
+    expect(await peers.ask(record, { kind: "owns", session: "mine" }, 1_000)).toEqual({
+      owns: true,
+      askedBy: "aaaaaa",
+    });
+    const answers = await Promise.all([1, 2, 3].map((n) => peers.ask(record, { kind: "slow", n }, 1_000)));
+    expect(answers).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
   });
 
-  test("of a former start of a node says nothing of the present one, and keeps its connections", async () => {
-    const former = { ...owner.record, incarnation: "former" };
-    expect(await peers.isAlive(owner.record)).toBe(true);
-    peers.saw(former);
-    expect(await peers.isAlive(owner.record)).toBe(true);
-    expect([owner.asked, owner.connections]).toEqual([1, 1]);
+  test("finds silence where nobody knows its kind, or whoever does fails, which the log says", async () => {
+    owner.onQuestion("broken", () => {
+      throw new Error("out of order");
+    });
+    expect(await peers.ask(record, { kind: "what?" }, 1_000)).toBe("silent");
+    expect(await peers.ask(record, { kind: "broken" }, 1_000)).toBe("silent");
+    owner.onQuestion("long", () => ({ text: "x".repeat(16 * 1024) }));
+    expect(await peers.ask(record, { kind: "long" }, 1_000)).toBe("silent");
+    expect(log.of("request-failed")).toMatchObject([
+      { method: "broken", error: "Error: out of order" },
+      { method: "long" },
+    ]);
+    await expect(peers.ask(record, { kind: "long", text: "x".repeat(16 * 1024) }, 1_000)).rejects.toThrow("16 KiB");
+  });
+
+  test("finds silence at a frozen node, within its deadline", async () => {
+    owner.onQuestion("ready", () => ({ yes: true }));
+    const { record: node, freeze } = await freezable();
+    expect(await peers.ask(node, { kind: "ready" }, 1_000)).toEqual({ yes: true });
+    freeze();
+    for (const each of [peers, client(0)]) {
+      const began = performance.now();
+      expect(await each.ask(node, { kind: "ready" }, 100)).toBe("silent");
+      expect(performance.now() - began).toBeLessThan(900);
+    }
+  });
+
+  test("is refused where nobody listens, known before or not, also when that happens over the question", async () => {
+    const { record: node, kill } = await freezable();
+    let asked = 0;
+    owner.onQuestion("die", () => {
+      asked += 1;
+      return new Promise(() => void kill());
+    });
+    expect(await peers.isAlive(node)).toBe(true);
+    expect(await peers.ask(node, { kind: "die" }, 2_000)).toBe("refused");
+    expect(await client(0).ask(node, { kind: "die" }, 2_000)).toBe("refused");
+    expect(asked).toBe(1);
+  });
+
+  test("finds silence at a node of another secret, which the owner's log tells", async () => {
+    const stranger = new PeerClient({ self, secret: "quite another secret", probeMs: 0, log });
+    expect(await stranger.ask(record, { kind: "ready" }, 1_000)).toBe("silent");
+    expect(log.of("peer-refused")).toEqual([
+      { reason: "it does not have the cluster's secret", from: expect.stringContaining("127.0.0.1") },
+    ]);
+    await stranger.stop();
+  });
+});
+
+describe("connections", () => {
+  test("are made again when they broke, and let go of when their node is gone", async () => {
+    const { record: node, connections } = await freezable();
+    const first = request(node, "first");
+    await eventually(() => expect(first.text).toBe("first"));
+    peers.keepOnly([node]);
+    const second = request(node, "second");
+    await eventually(() => expect(second.text).toBe("second"));
+    expect(connections()).toBe(1);
     peers.keepOnly([]);
-    await eventually(async () => expect(await owner.openConnections).toBe(0));
-    peers.saw(owner.record);
-    expect(await peers.isAlive(owner.record)).toBe(true);
-    expect(owner.asked).toBe(2);
+    const third = request(node, "third");
+    await eventually(() => expect(third.text).toBe("third"));
+    expect(connections()).toBe(2);
+  });
+
+  test("end without a loss when the owner stops, and a request then is unsent", async () => {
+    const before = request(record, "before");
+    await eventually(() => expect(before.text).toBe("before"));
+    await owner.stop();
+    const after = request(record, "after");
+    await eventually(() => expect(after.loss).toBe("unsent"));
+    expect(log.of("peer-refused")).toEqual([]);
+  });
+
+  test("of which somebody on the way alters what they carry are cut, which the log tells", async () => {
+    const { connect } = await import("node:net");
+    const altering = createServer((near) => {
+      const far = connect(owner.port, "127.0.0.1");
+      for (const socket of [near, far]) socket.on("error", () => {});
+      let messages = 0;
+      near.on("data", (chunk) => {
+        messages += 1;
+        // Behind hello and proof.
+        if (messages > 2) chunk[12] = (chunk[12] as number) ^ 1;
+        far.write(chunk);
+      });
+      far.pipe(near);
+      near.on("close", () => far.destroy());
+      far.on("close", () => near.destroy());
+    });
+    await new Promise<void>((resolve) => altering.listen(0, "127.0.0.1", resolve));
+    const { port } = altering.address() as { port: number };
+    const taken = request({ ...record, peer: `http://127.0.0.1:${port}` }, "pay");
+    await eventually(() => expect(taken.loss).toBe("lost"));
+    expect(log.of("peer-refused")).toMatchObject([{ reason: "a record was altered, forged or out of order" }]);
+    altering.close();
   });
 });

@@ -132,17 +132,19 @@ describe("headers", () => {
     const owner = await FakeOwner.start(
       cluster.store,
       () => cluster.clock.now(),
-      ({ response }: Delivery) =>
-        void response
-          .writeHead(200, {
-            "content-type": "application/json",
-            "content-length": 2,
-            "mooring-secret": "1",
-            "proxy-authenticate": "x",
-            "x-own": "ö",
-            "set-cookie": ["a=1", "b=2"],
-          })
-          .end(Buffer.from("{}")),
+      ({ sink }: Delivery) => {
+        const head = {
+          "Content-Type": "application/json",
+          "Content-Length": "2",
+          Date: "yesterday",
+          "Mooring-Secret": "1",
+          "Proxy-Authenticate": "x",
+          "Transfer-Encoding": "chunked",
+          "X-Own": "\u00f6",
+        };
+        sink.writeHead(200, [...Object.entries(head).flat(), "Set-Cookie", "a=1", "Set-Cookie", "b=2"]);
+        sink.end("{}");
+      },
     );
     const session = owner.session(cluster.store);
     const headers = {
@@ -164,10 +166,9 @@ describe("headers", () => {
     };
     const answer = await (await send(here.url, { method: "POST", headers, body: Buffer.from("[]") })).ended();
     expect(answer.status).toBe(200);
-    const got = owner.deliveries[0]?.request.headers ?? {};
-    for (const name of ["x-hop", "keep-alive", "proxy-authorization", "te", "mooring-anything"])
+    const got = owner.deliveries[0]?.headers ?? {};
+    for (const name of ["x-hop", "keep-alive", "proxy-authorization", "te", "mooring-peer", "mooring-anything", "host"])
       expect(got).not.toHaveProperty(name);
-    expect(got["mooring-peer"]).not.toContain("forged");
     expect(got).toMatchObject({
       authorization: "Bearer t",
       cookie: "c=1; d=2",
@@ -191,18 +192,16 @@ describe("readers that don't read", () => {
     const owner = await FakeOwner.start(
       cluster.store,
       () => cluster.clock.now(),
-      ({ response }: Delivery) => {
-        response.writeHead(200, { "content-type": "application/octet-stream", "content-length": bytes });
+      ({ sink }: Delivery) => {
+        sink.writeHead(200, ["Content-Type", "application/octet-stream", "Content-Length", String(bytes)]);
         let sent = 0;
-        const wrote = () => {
-          written += chunk.length;
-        };
-        const more = () => {
+        const more = (): void => {
           while (sent < bytes) {
             sent += chunk.length;
-            if (!response.write(chunk, wrote)) return response.once("drain", more);
+            written += chunk.length;
+            if (!sink.write(chunk)) return void sink.once("drain", more);
           }
-          response.end();
+          sink.end();
         };
         more();
       },

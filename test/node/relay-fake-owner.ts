@@ -1,20 +1,23 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { mintSessionId } from "../../src/model/session-id.ts";
 import { tagOf } from "../../src/model/tag.ts";
-import { ProofChecker, proofHeader } from "../../src/node/peer-proof.ts";
+import type { Exchange } from "../../src/node/exchange.ts";
+import { Accepted } from "../../src/node/peer/accepted.ts";
+import { Channel } from "../../src/node/peer/channel.ts";
+import { greetDialler } from "../../src/node/peer/greet.ts";
 import type { NodeRecord } from "../../src/ports/registry.ts";
 import type { MemoryStore } from "../../src/registry/memory/memory-store.ts";
+import { answer } from "../../src/session/response-sink.ts";
 
 export const peerSecret = "what the nodes of this test share";
 
 /** A request that reached the fake owner, proven as it should be. */
-export interface Delivery {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface Delivery extends Pick<Exchange, "method" | "headers" | "sink"> {
   readonly body: string;
+  /** Breaks the connection that it came by, once what was written has left. */
+  die(): void;
 }
 
 /** A node that speaks the protocol of the peer link and does with requests what the test says. */
@@ -24,11 +27,11 @@ export class FakeOwner {
   readonly deliveries: Delivery[] = [];
   /** Connections that were ever opened to it. */
   connections = 0;
-  /** How often it was asked for a sign of life. */
-  asked = 0;
-  /** Until this resolves it gives no sign of life. */
+  /** Until this resolves it greets nobody, and so gives no sign of life. */
   silence: Promise<void> | undefined;
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #handle: (delivery: Delivery) => void;
 
   private constructor(name: string, now: () => number, handle: (delivery: Delivery) => void, server: Server) {
     const tag = tagOf(name);
@@ -36,37 +39,8 @@ export class FakeOwner {
     const rest = { state: "up" as const, pid: 1, since: now() };
     this.record = { name, tag, incarnation: randomUUID(), url: "http://127.0.0.1:1", peer, ...rest };
     this.#server = server;
-    const checker = new ProofChecker(peerSecret);
-    server.keepAliveTimeout = 0;
-    server.on("connection", () => {
-      this.connections += 1;
-    });
-    server.on("request", async (request, response) => {
-      const chunks: Buffer[] = [];
-      try {
-        for await (const chunk of request) chunks.push(chunk);
-      } catch {
-        return;
-      }
-      const body = Buffer.concat(chunks).toString();
-      const proven = {
-        to: tag,
-        method: request.method as string,
-        path: request.url as string,
-        session: String(request.headers["mcp-session-id"] ?? ""),
-        body: request.method === "POST" ? body : undefined,
-      };
-      const fault = checker.fault(request.headers[proofHeader] as string | undefined, proven, now());
-      if (fault !== undefined) return response.writeHead(500).end(fault);
-      if (request.url === "/alive") {
-        this.asked += 1;
-        await this.silence;
-        return response.writeHead(204).end();
-      }
-      const delivery = { request, response, body: body.toString() };
-      this.deliveries.push(delivery);
-      handle(delivery);
-    });
+    this.#handle = handle;
+    server.on("connection", (socket) => void this.#greet(socket));
   }
 
   /** Starts one and notes it in the registry. */
@@ -76,7 +50,7 @@ export class FakeOwner {
     handle: (delivery: Delivery) => void,
     name = "fake-owner",
   ): Promise<FakeOwner> {
-    const server = createServer();
+    const server = createServer({ noDelay: true });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const owner = new FakeOwner(name, now, handle, server);
@@ -92,15 +66,50 @@ export class FakeOwner {
     return id;
   }
 
-  get openConnections(): Promise<number> {
-    return new Promise((resolve) => this.#server.getConnections((_error, count) => resolve(count)));
+  get openConnections(): number {
+    return this.#sockets.size;
   }
 
   /** Dies: what was open breaks, and its port refuses connections. */
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
-    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, "close");
   }
+
+  async #greet(socket: Socket): Promise<void> {
+    this.connections += 1;
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => {});
+    await this.silence;
+    const { keys, peer, early } = await greetDialler(socket, { self: this.record, secret: peerSecret });
+    const channel = new Channel(socket, keys);
+    const services = {
+      relayed: async ({ method, headers, sink, body }: Exchange) => {
+        const delivery = { method, headers, sink, body: (await body(1)) as string, die: () => die(socket) };
+        this.deliveries.push(delivery);
+        this.#handle(delivery);
+      },
+      answer: async () => "",
+    };
+    channel.start(new Accepted(channel, peer, services, () => {}), early);
+  }
+}
+
+function die(socket: Socket): void {
+  // Behind the turn in which a connection writes.
+  setImmediate(() => socket.destroySoon());
+}
+
+/** Answers with a head that is given as an object, and a whole body. */
+export function reply({ sink }: Delivery, status: number, headers: Record<string, string>, body = ""): void {
+  answer(sink, status, Object.entries(headers).flat(), body);
+}
+
+/** Begins a stream of events: its head leaves at once. */
+export function beginEvents({ sink }: Delivery): void {
+  sink.writeHead(200, ["Content-Type", "text/event-stream"]);
+  sink.flushHeaders();
 }
