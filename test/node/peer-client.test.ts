@@ -1,4 +1,4 @@
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PeerClient } from "../../src/node/peer/client.ts";
 import { PeerListener } from "../../src/node/peer/listener.ts";
@@ -54,7 +54,6 @@ async function freezable(): Promise<{
   freeze(): void;
   kill(): Promise<void>;
 }> {
-  const { connect } = await import("node:net");
   const pairs = new Set<{ destroy(): void; pause(): void }>();
   let connections = 0;
   let frozen = false;
@@ -226,7 +225,6 @@ describe("connections", () => {
   });
 
   test("of which somebody on the way alters what they carry are cut, which the log tells", async () => {
-    const { connect } = await import("node:net");
     const altering = createServer((near) => {
       const far = connect(owner.port, "127.0.0.1");
       for (const socket of [near, far]) socket.on("error", () => {});

@@ -251,8 +251,9 @@ describe("the other side is frozen", () => {
     sinks[0]?.writeHead(200, []);
     sinks[0]?.flushHeaders();
     await eventually(() => expect(waiting.status).toBe(200));
-    // Well beyond the silence after which one is given up: signs of life keep it.
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    // Signs of life, 64 bytes in five ticks at most, for longer than the fifteen ticks of silence that end a connection.
+    const before = sockets.near.bytesRead;
+    await eventually(() => expect(sockets.near.bytesRead - before).toBeGreaterThan(5 * 64));
     expect([waiting.loss, ends]).toEqual([undefined, {}]);
     sockets.near.pause();
     sockets.far.pause();
