@@ -9,16 +9,20 @@ import { completeSettings, type Settings } from "./model/settings.ts";
 import { tagOf } from "./model/tag.ts";
 import { isLocalUrl } from "./node/access.ts";
 import type { Exchange } from "./node/exchange.ts";
+import { Finder } from "./node/finder.ts";
 import { Front } from "./node/front.ts";
+import { Generations } from "./node/generations.ts";
 import { McpEndpoint } from "./node/mcp-endpoint.ts";
 import { Members } from "./node/members.ts";
 import { Membership } from "./node/membership.ts";
 import { NodeMetrics } from "./node/metrics.ts";
+import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
+import { PromisesMade } from "./node/promises-made.ts";
 import { SessionKeeper } from "./node/session-keeper.ts";
 import { answersAsItself } from "./node/sign-of-life.ts";
 import { webExchange } from "./node/web-exchange.ts";
-import { type Clock, systemClock } from "./ports/clock.ts";
+import { type Clock, readBoth, systemClock } from "./ports/clock.ts";
 import { type Log, silentLog } from "./ports/log.ts";
 import type { NodeRecord, Registry } from "./ports/registry.ts";
 import { DeferredWrites } from "./registry/deferred-writes.ts";
@@ -80,6 +84,9 @@ export interface MooringNode {
   stop(): Promise<void>;
 }
 
+/** How long another node may take to answer whether it promises: it may have to find out that Redis is away. */
+const promiseDeadlineMs = 2_000;
+
 /** How often retained events are looked through for those that are too old. */
 const sweepMs = 30_000;
 
@@ -102,8 +109,9 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const retained = new RetainedEvents();
   const keepAlive = new KeepAlive();
   const holdBack = new HoldBack();
-  const writes = new DeferredWrites({ registry, log });
+  const writes = new DeferredWrites({ registry, log, onLost: (id, why) => keeper.claimLost(id, why) });
   const renewals = new Renewals({ registry, log });
+  const metrics = new NodeMetrics();
   const host: SessionHost = {
     node: { name, tag },
     definition,
@@ -111,12 +119,47 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     keepAlive,
     holdBack,
     answerAsJson: settings.answers === "json",
+    strict: settings.durability === "strict" ? { holdMs: settings.hold } : undefined,
+    ledger: settings.ledger,
+    leftUnlogged: (_session, count) => metrics.leftUnlogged(count),
     now,
     overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
     serverFailed: (session, error) => log.debug("server-error", { session, error: error.message }),
   };
-  const metrics = new NodeMetrics();
-  const keeper = new SessionKeeper({ host, incarnation, registry, writes, renewals, metrics, log });
+  const isShared = options.registry !== undefined || options.redis !== undefined;
+  const read = () => readBoth(clock);
+  const members = new Members({ registry, ownTag: tag, renew: settings.renew });
+  const generations = new Generations({ registry, lease: settings.lease, log });
+  const promises = new PromisesMade({
+    lease: settings.lease,
+    read,
+    hasRegistry: () =>
+      registry.node(tag).then(
+        () => true,
+        () => false,
+      ),
+  });
+  const ownership = new Ownership({
+    lease: settings.lease,
+    policy: isShared ? settings.policy : "reject",
+    read,
+    others: () => members.all().filter((node) => node.tag !== tag),
+    askPromise: async (node) => {
+      const question = { kind: "promise", tag, incarnation };
+      const answer = (await peering?.ask(node, question, promiseDeadlineMs)) ?? "silent";
+      if (answer === "refused") return node.direct === true ? "dead" : "silent";
+      return answer !== "silent" && answer.promised === true ? "promised" : "silent";
+    },
+    onOver: () => {
+      log.error("lease-over", { node: name, sessions: keeper.size });
+      void keeper.giveUp();
+    },
+  });
+  const keeper: SessionKeeper = new SessionKeeper({
+    ...{ host, incarnation, registry, writes, renewals, ownership, generations, metrics, log },
+    keeps: isShared && settings.policy === "resume",
+    peer: () => record.peer,
+  });
   metrics.observe(() => ({
     sessions: keeper.size,
     streams: keepAlive.size,
@@ -129,7 +172,6 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const ending = new AbortController();
   const sessions = () => keeper.all().map((session) => sessionView(session, name));
   const close = async (id: string) => (await keeper.close(id)) === undefined;
-  const members = new Members({ registry, ownTag: tag, renew: settings.renew });
   const feed = new NodeFeed({
     members,
     affinity: settings.affinity,
@@ -143,13 +185,14 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   let membership: Membership | undefined;
   let peering: Peering | undefined;
   let endpoint: McpEndpoint;
+  let finder: Finder;
   let isLost = false;
   let stopping: Promise<void> | undefined;
 
   function onLost(to: NodeRecord): void {
     isLost = true;
     log.error("node-lost", { node: name, url, sessions: keeper.size, to: { url: to.url, pid: to.pid } });
-    void keeper.giveUp();
+    void keeper.loseName();
     options.onLost?.(to);
   }
 
@@ -161,12 +204,24 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await membership.setState(state);
   }
 
+  async function hasSession(id: string): Promise<boolean> {
+    const where = await finder.whereIs(id);
+    if (where.kind === "elsewhere") {
+      const { owner, ownerIsUp } = where;
+      log.warn("misrouted", { session: id, reason: ownerIsUp ? "misrouted" : "owner-gone", owner: owner.tag });
+    }
+    return where.kind === "here";
+  }
+
   async function stop(): Promise<void> {
     log.info("node-stopping", { node: name, sessions: keeper.size });
     await feed.stop();
+    // Out of the pool first; the registry may be away, and then the edge finds out by itself.
+    await membership?.setState("draining").catch(() => {});
+    // Given up before it leaves: whoever sees it gone may adopt what it had.
+    await keeper.stop();
     await members.stop();
     await membership?.leave();
-    await keeper.stop();
     ending.abort();
     keepAlive.stop();
     holdBack.stop();
@@ -194,16 +249,37 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       { address: settings.admin, allowHost: settings.allowHost, log },
     );
     // A registry in this process's memory is known to no other node.
-    if (settings.relay === "on" && (options.registry !== undefined || options.redis !== undefined)) {
+    if (settings.relay === "on" && isShared) {
       const relayed = (exchange: Exchange) => endpoint.handle(exchange);
       const self = { tag, incarnation };
       peering = await startPeering({ settings, self, url, registry, nodes: members, metrics, log, relayed });
+      peering.onQuestion("promise", async (question) => ({
+        promised: await promises.ask(String(question.incarnation)),
+      }));
     }
-    endpoint = new McpEndpoint({ keeper, relays: peering?.relays, access, metrics, log, now });
-    record = { ...record, admin: admin?.url, peer: peering?.url };
-    membership = new Membership({ registry, record, times: settings, log, answers: answersAsItself, onLost });
+    const { policy, hold: holdMs } = settings;
+    const relays = peering?.relays;
+    finder = new Finder({
+      ...{ keeper, registry, nodes: members, relays, generations, promises, policy, holdMs, incarnation, metrics, now },
+    });
+    const { authenticate } = definition;
+    endpoint = new McpEndpoint({ keeper, finder, access, authenticate, metrics, log, now });
+    const direct = peering && (settings.peerDirect || isLocalUrl(peering.url));
+    record = { ...record, admin: admin?.url, peer: peering?.url, direct };
+    membership = new Membership({
+      ...{ registry, record, times: settings, log, answers: answersAsItself, read, onLost },
+      onRenewed: (askedAt) => {
+        ownership.renewed(askedAt);
+        void generations.check().catch(() => metrics.registryFailed());
+      },
+      onNotRenewed: () => void ownership.notRenewed(),
+    });
     await membership.join();
     members.onChange(() => peering?.keepOnly(members.all()));
+    registry.onReachable((reachable) => {
+      if (reachable) void keeper.checkAll();
+    });
+    generations.onLost(() => void peering?.shareSecret().catch(() => metrics.registryFailed()));
     await members.start();
     feed.start();
   } catch (error) {
@@ -224,7 +300,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       void front.answer(exchange);
       return response;
     },
-    hasSession: (id) => keeper.has(id),
+    hasSession,
     sessions,
     nodes: () => registry.nodes(),
     close,
@@ -238,7 +314,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
 }
 
 function sessionView(session: Session, node: string): SessionView {
-  const { id, home, epoch, createdAt, lastSeenAt, client, transport } = session;
+  const { id, home, epoch, createdAt, lastSeenAt, client, principal, transport } = session;
   return {
     id,
     node,
@@ -250,6 +326,6 @@ function sessionView(session: Session, node: string): SessionView {
     protocolVersion: transport.protocolVersion ?? null,
     streams: transport.streams,
     inFlight: transport.inFlight,
-    principal: null,
+    principal: principal === undefined ? null : `${principal.subject}@${principal.issuer}`,
   };
 }

@@ -10,6 +10,7 @@ export {
   type Joining,
   type LeaseRenewal,
   type NodeRecord,
+  type Principal,
   type Registry,
   RegistryError,
   type RegistryErrorCode,
@@ -18,11 +19,23 @@ export {
 export {
   type AppContext,
   type AppHandler,
+  type Authenticate,
+  type AuthRequest,
   defineServer,
   type ServerContext,
   type ServerDefinition,
   type ServerFactory,
   type ServerOptions,
 } from "./session/define-server.ts";
-export type { SessionContext, StateCell } from "./session/session-context.ts";
+export type {
+  SessionContext,
+  StateCell,
+  StateOptions,
+  TaskContext,
+  TaskHandle,
+  TaskOptions,
+  TaskRun,
+} from "./session/session-context.ts";
+export { StateError, type StateErrorCode } from "./session/state-error.ts";
+export { type StopReason, TaskStopped } from "./session/task-stopped.ts";
 export type { McpServerLike } from "./session/transport-types.ts";

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { SessionContext } from "mooring";
 import type { Changes, Listener } from "./changes.ts";
 
@@ -13,21 +14,26 @@ export interface Watching {
 
 /**
  * The trips that a session watches: a channel that is open for as long as the session lives. Which trips they are is
- * session state; the listening itself belongs to this process and ends with the session's signal.
+ * session state; the listening is a task, which begins again on each node that the session comes to. What changed while
+ * it was on its way nobody heard, so then the session is told to look.
  */
 export function watching(session: SessionContext, changes: Changes, listener: Listener): Watching {
   const watched = session.state<string[]>("watching", []);
   const open = new Map<string, () => void>();
 
-  function listen(id: string): void {
-    if (!session.signal.aborted && !open.has(id)) open.set(id, changes.watch(id, listener));
-  }
-
-  for (const id of watched.value) listen(id);
-  session.signal.addEventListener("abort", () => {
+  const task = session.task("watching", async ({ restored, signal }) => {
+    for (const id of watched.value) {
+      listen(id);
+      if (restored) listener({ kind: "missed", id });
+    }
+    if (!signal.aborted) await once(signal, "abort");
     for (const unwatch of open.values()) unwatch();
     open.clear();
   });
+
+  function listen(id: string): void {
+    if (!open.has(id)) open.set(id, changes.watch(id, listener));
+  }
 
   return {
     get ids() {
@@ -39,7 +45,8 @@ export function watching(session: SessionContext, changes: Changes, listener: Li
         throw new Error(`This session watches ${mostWatched} trips already: unwatch one of them first.`);
       }
       watched.value = [...watched.value, id];
-      listen(id);
+      // Before the task runs it has this from the state.
+      if (task.running) listen(id);
     },
     remove(id) {
       watched.value = watched.value.filter((other) => other !== id);

@@ -30,19 +30,22 @@ function fareAt(tripId: string, step: number): number {
 }
 
 /**
- * The session's worker: a task that outlives the call which started it, and ends with the session.
+ * The session's worker: a task that outlives the call which started it, and the node that it runs on. How far it is
+ * stands in session state, so that it goes on from there after a move, and ends with the session.
  *
  * @param tell is given the status after each step, and when the worker was cancelled
  */
 export function sessionWorker(session: SessionContext, tell: (status: WorkerStatus) => Promise<void>): Worker {
   const last = session.state<WorkerStatus | null>("worker", null);
-  let running: AbortController | undefined;
+  const task = session.task("worker", ({ signal }) => work(signal), { auto: false });
 
-  async function work(status: WorkerStatus, signal: AbortSignal): Promise<void> {
-    while (status.state === "running") {
+  async function work(signal: AbortSignal): Promise<void> {
+    const status = last.value;
+    while (status?.state === "running") {
       await sleep(status.everyMs, undefined, { signal });
       // It may have been cancelled just after the pause was over.
       signal.throwIfAborted();
+      // No await comes between a step and its message, so the two are kept as one: no step is lost, none is told twice.
       status.step += 1;
       status.bestFare = Math.min(status.bestFare ?? Number.POSITIVE_INFINITY, fareAt(status.tripId, status.step));
       if (status.step >= status.steps) status.state = "done";
@@ -50,26 +53,22 @@ export function sessionWorker(session: SessionContext, tell: (status: WorkerStat
     }
   }
 
-  session.signal.addEventListener("abort", () => running?.abort());
-
   return {
     status: () => last.value ?? undefined,
     start(tripId, steps, everyMs) {
-      if (last.value?.state === "running") {
+      if (task.running) {
         throw new Error("This session's worker is running: wait until it is done, or cancel it first.");
       }
-      const status: WorkerStatus = { tripId, state: "running", step: 0, steps, everyMs, bestFare: null };
-      last.value = status;
-      running = new AbortController();
-      // Rejects when the worker is cancelled or the session ends: both end the loop, and there is nothing to mend.
-      work(status, running.signal).catch(() => {});
-      return status;
+      last.value = { tripId, state: "running", step: 0, steps, everyMs, bestFare: null };
+      task.start();
+      return last.value;
     },
     cancel() {
       const status = last.value ?? undefined;
       if (status?.state === "running") {
         status.state = "cancelled";
-        running?.abort();
+        task.stop();
+        // Fails only when the session ends at this moment: nobody is left to be told.
         tell(status).catch(() => {});
       }
       return status;

@@ -1,6 +1,7 @@
-import type { SessionContext } from "mooring";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { SessionContext, TaskHandle } from "mooring";
 
-/** One announcement under way. It lives in session state, so that its position is known wherever the session is. */
+/** One announcement under way. It lives in session state, so that it goes on wherever the session does. */
 export interface Announcement {
   /** The number sent last. */
   sent: number;
@@ -12,7 +13,13 @@ export interface Announcement {
 const mostAtOnce = 16;
 
 /**
- * The session's announcements: numbers sent at an even pace.
+ * Each announcement has a slot, and each slot a task of its own. Names of tasks can't be made without end, because a
+ * session knows each of them for as long as it lives.
+ */
+const slots = Array.from({ length: mostAtOnce }, (_, n) => String(n + 1));
+
+/**
+ * The session's announcements: numbers sent at an even pace, by tasks that go on after a move.
  *
  * @param send hands one number to the client
  * @returns starts one; throws when too many are under way
@@ -21,42 +28,37 @@ export function announcements(
   session: SessionContext,
   send: (n: number) => Promise<void>,
 ): (count: number, everyMs: number) => void {
-  const underWay = session.state<Announcement[]>("announcements", []);
-  const timers = new Set<NodeJS.Timeout>();
-  session.signal.addEventListener("abort", () => {
-    for (const timer of timers) clearTimeout(timer);
-    timers.clear();
-  });
+  // By slot.
+  const underWay = session.state<Record<string, Announcement>>("announcements", {});
+  const tasks = new Map<string, TaskHandle>();
 
-  function scheduleNext(announcement: Announcement): void {
-    if (session.signal.aborted) return;
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      void sendNext(announcement);
-    }, announcement.everyMs);
-    timers.add(timer);
+  function declare(slot: string): TaskHandle {
+    const task = session.task(`announce-${slot}`, ({ signal }) => announce(slot, signal), { auto: false });
+    tasks.set(slot, task);
+    return task;
   }
 
-  async function sendNext(announcement: Announcement): Promise<void> {
-    // The position moves before the message leaves: a number that a client has seen is never sent again.
-    announcement.sent += 1;
-    const last = announcement.sent >= announcement.count;
-    if (last) underWay.value = underWay.value.filter((other) => other !== announcement);
-    try {
-      await send(announcement.sent);
-    } catch {
-      // The session ended while this number was on its way: there is nobody left to tell.
-      return;
+  async function announce(slot: string, signal: AbortSignal): Promise<void> {
+    for (let next = underWay.value[slot]; next !== undefined; next = underWay.value[slot]) {
+      await sleep(next.everyMs, undefined, { signal });
+      signal.throwIfAborted();
+      // The position and the message are kept as one, because no await comes between them: no number is ever sent twice.
+      next.sent += 1;
+      if (next.sent >= next.count) delete underWay.value[slot];
+      await send(next.sent);
     }
-    if (!last) scheduleNext(announcement);
   }
+
+  // Those that were under way when the session came to this node go on. A session that begins has none, and what isn't
+  // read costs nothing.
+  if (session.epoch > 1) for (const slot of Object.keys(underWay.value)) declare(slot);
 
   return (count, everyMs) => {
-    if (underWay.value.length >= mostAtOnce) {
+    const free = slots.find((slot) => tasks.get(slot)?.running !== true);
+    if (free === undefined) {
       throw new Error(`${mostAtOnce} announcements are under way in this session: wait until one has ended.`);
     }
-    const announcement: Announcement = { sent: 0, count, everyMs };
-    underWay.value.push(announcement);
-    scheduleNext(announcement);
+    underWay.value[free] = { sent: 0, count, everyMs };
+    (tasks.get(free) ?? declare(free)).start();
   };
 }

@@ -8,33 +8,61 @@ export interface Owner {
   readonly incarnation: string;
 }
 
-/** What a node said when it was sent a request: it does not hold the session, or nothing that came through. */
-export type PeerAnswer = "not-here" | "unreachable";
+/** What came of passing a request to a node that did not answer it for the client. */
+export type PeerAnswer =
+  /** It does not hold the session. */
+  | "not-here"
+  /** Nobody listens at its address. */
+  | "refused"
+  /** Nothing came. It may be frozen, or cut off. */
+  | "silent";
+
+/** What the registry says of a session. */
+export type RegistryAnswer =
+  | {
+      readonly owner: Owner;
+      readonly epoch: number;
+      /** `up`: its lease holds. `over`: its lease is over, or another start of its node joined. `self`: this very node. */
+      readonly ownerIs: "up" | "over" | "self";
+      /** Whether a refused connection proves that the owner is gone. */
+      readonly ownerIsDirect: boolean;
+      /** Whether requests can be passed to the owner: relays are on, and it has a peer link. */
+      readonly canRelay: boolean;
+      /** Why the session can't move, if it can't. */
+      readonly pinned?: string | undefined;
+    }
+  | "none"
+  | "unreachable";
 
 /** What a node knows of a session when a request for it arrives. */
 export interface Knowledge {
-  /** Whether this node holds the session's in-process state. */
+  /** Whether this node holds the session's in-process state, and may act as its owner. */
   readonly local: boolean;
   /** How the session ended, if it ended on this node within the last hour. */
   readonly ended?: "closed" | "expired" | "server-gone" | undefined;
-  /** The session's home, if that is another node, up, and requests can be passed to it. */
+  /** Where it was when it was last looked for from here, if that is another node, up, and can be passed requests. */
+  readonly note?: string | undefined;
+  /** The session's home, on the same conditions. */
   readonly home?: string | undefined;
   /** What the nodes said that were asked already, by tag. */
   readonly answers?: ReadonlyMap<string, PeerAnswer>;
   /** The registry's answer; absent as long as it was not asked. `"unreachable"`: it did not answer in time. */
   readonly registry?: RegistryAnswer | undefined;
-  /** Whether requests can be passed to the owner that the registry names: relays are on, and it has a peer link. */
-  readonly canRelay?: boolean;
+  /** Whether this cluster adopts sessions whose owner is gone. */
+  readonly policy?: "resume" | "reject";
+  /** Why nobody may adopt it just now: the registry's entries were lost a moment ago, or its owner was promised so. */
+  readonly quiet?: boolean;
 }
-
-/** What the registry says of a session. */
-export type RegistryAnswer = { readonly owner: Owner; readonly ownerIsUp: boolean } | "none" | "unreachable";
 
 /** Where a request goes. */
 export type Location =
   | { readonly kind: "here" }
   | { readonly kind: "relay"; readonly to: string }
   | { readonly kind: "ask-registry" }
+  /** Restore the session here, if it is of that epoch still. */
+  | { readonly kind: "adopt"; readonly epoch: number; readonly owner: Owner }
+  /** It can't be decided yet: look again in a moment, and refuse it as misrouted when the hold time is over. */
+  | { readonly kind: "wait"; readonly owner?: Owner }
   | { readonly kind: "refuse"; readonly reason: RefusalReason; readonly owner?: Owner };
 
 /**
@@ -45,17 +73,38 @@ export type Location =
 export function locate(known: Knowledge): Location {
   if (known.local) return { kind: "here" };
   if (known.ended !== undefined) return { kind: "refuse", reason: known.ended };
-  if (known.home !== undefined && known.answers?.has(known.home) !== true) return { kind: "relay", to: known.home };
+  for (const likely of [known.note, known.home]) {
+    if (likely !== undefined && known.answers?.has(likely) !== true) return { kind: "relay", to: likely };
+  }
   if (known.registry === undefined) return { kind: "ask-registry" };
-  if (known.registry === "none") return { kind: "refuse", reason: "unknown" };
   // It may well live elsewhere: "unknown" would make the client give up a session that still has its state.
-  if (known.registry === "unreachable") return { kind: "refuse", reason: "misrouted" };
+  if (known.registry === "unreachable") return undecided(known);
+  if (known.registry === "none") {
+    // Entries that were lost come back with their owners.
+    return known.quiet === true ? undecided(known) : { kind: "refuse", reason: "unknown" };
+  }
 
-  const { owner, ownerIsUp } = known.registry;
-  if (!ownerIsUp) return { kind: "refuse", reason: "owner-gone", owner };
+  const { owner, ownerIs, ownerIsDirect, canRelay } = known.registry;
+  if (ownerIs === "self") return adoption(known, known.registry);
   const answer = known.answers?.get(owner.tag);
-  // The owner itself doesn't hold it: it ended there, and only its entry is left.
-  if (answer === "not-here") return { kind: "refuse", reason: "owner-gone", owner };
-  if (answer === "unreachable" || known.canRelay !== true) return { kind: "refuse", reason: "misrouted", owner };
-  return { kind: "relay", to: owner.tag };
+  // Asked also when its lease is over: while the registry is away for everybody, an owner goes on without.
+  if (answer === undefined && canRelay) return { kind: "relay", to: owner.tag };
+  // The owner itself doesn't hold it (any more).
+  if (answer === "not-here" || ownerIs === "over") return adoption(known, known.registry);
+  if (answer === "refused" && ownerIsDirect) return adoption(known, known.registry);
+  // Relays are off, or its node has no peer link: it lives, and waiting changes nothing.
+  if (answer === undefined) return { kind: "refuse", reason: "misrouted", owner };
+  return undecided(known, owner);
+}
+
+function adoption(known: Knowledge, found: Exclude<RegistryAnswer, string>): Location {
+  const { owner, epoch, pinned } = found;
+  if (known.policy === "reject" || pinned !== undefined) return { kind: "refuse", reason: "owner-gone", owner };
+  return known.quiet === true ? { kind: "wait", owner } : { kind: "adopt", epoch, owner };
+}
+
+/** Where sessions are never adopted, waiting would end as it began. */
+function undecided(known: Knowledge, owner?: Owner): Location {
+  const of = owner === undefined ? {} : { owner };
+  return known.policy === "reject" ? { kind: "refuse", reason: "misrouted", ...of } : { kind: "wait", ...of };
 }

@@ -8,13 +8,21 @@ export interface Settings {
   /** Several clusters on one Redis: each key begins with `<namespace>:`. */
   readonly namespace: string;
   /** Whether sessions of a dead node are adopted. `reject`: they end with the reason `owner-gone`. */
-  readonly policy: "reject";
+  readonly policy: "resume" | "reject";
+  /** How long a request waits for a session whose owner is not known yet. */
+  readonly hold: number;
+  /** What a call's answer does while its changes can't be kept: leave at once, or wait for the hold time and fail. */
+  readonly durability: "available" | "strict";
+  /** Which calls are noted before they run: those that take longer, or also each one that must not run twice. */
+  readonly ledger: "relaxed" | "strict";
   /** Whether a misrouted request is passed on to the session's owner. */
   readonly relay: "on" | "off";
   /** What the edge pins by. */
   readonly affinity: readonly Affinity[];
   /** Where other nodes reach this node's peer link; empty: a free port on the host of the node's own address. */
   readonly peerUrl: string;
+  /** Whether the node itself binds the address of its peer link: then a refused connection proves that it is gone. */
+  readonly peerDirect: boolean;
   /** What nodes prove to each other that they belong together by; empty: a secret that they share in the registry. */
   readonly peerSecret: string;
   /** For how long a sign of life of another node is believed before a relay asks for a new one. */
@@ -130,10 +138,31 @@ export const settingSpecs: readonly SettingSpec[] = [
   }),
   spec("policy", {
     flag: "policy",
-    argument: "<reject>",
-    fallback: "reject",
-    about: "what becomes of the sessions of a dead node",
-    read: oneOf("reject"),
+    argument: "<resume|reject>",
+    fallback: "resume",
+    about: "what becomes of the sessions of a dead node: adopted where their next request lands, or ended",
+    read: oneOf("resume", "reject"),
+  }),
+  spec("hold", {
+    flag: "hold",
+    argument: "<duration>",
+    fallback: 10_000,
+    about: "how long a request waits while nobody knows yet who owns its session",
+    read: readDuration,
+  }),
+  spec("durability", {
+    flag: "durability",
+    argument: "<available|strict>",
+    fallback: "available",
+    about: "while Redis is away: answer without keeping what a call changed, or wait for the hold time and fail",
+    read: oneOf("available", "strict"),
+  }),
+  spec("ledger", {
+    flag: "ledger",
+    argument: "<relaxed|strict>",
+    fallback: "relaxed",
+    about: "which calls are noted before they run: those that take over 20 ms, or each that is not marked repeatable",
+    read: oneOf("relaxed", "strict"),
   }),
   spec("relay", {
     flag: "relay",
@@ -190,6 +219,14 @@ export const settingSpecs: readonly SettingSpec[] = [
     fallback: "",
     about: "where other nodes reach this one's peer link; default: a free port on the node's own host",
     read: readPeerUrl,
+  }),
+  spec("peerDirect", {
+    flag: "peer-direct",
+    argument: "<true|false>",
+    fallback: false,
+    about:
+      "the peer link's address is the node's own, no Service or NAT between: a refused connection proves its death",
+    read: readBoolean,
   }),
   spec("peerSecret", {
     flag: "peer-secret",
@@ -258,10 +295,11 @@ export function completeSettings(given: Partial<Settings>): Settings {
 
 const minRenewMs = 50;
 const maxRenewMs = 60 * 60_000;
+const maxHoldMs = 5 * 60_000;
 
 /** Throws a {@link SettingsError} that names both settings when two of them contradict each other. */
 function checkRelations(settings: Settings): void {
-  const { lease, renew } = settings;
+  const { lease, renew, hold } = settings;
   // Asked so that NaN, which compares false with everything, is refused too.
   if (!(renew >= minRenewMs && renew <= maxRenewMs)) {
     throw new SettingsError(
@@ -272,5 +310,8 @@ function checkRelations(settings: Settings): void {
     throw new SettingsError(
       `lease (${lease} ms) must be at least twice renew (${renew} ms), or one lost renewal makes a healthy node count as gone. Raise lease or lower renew.`,
     );
+  }
+  if (!(hold >= 0 && hold <= maxHoldMs)) {
+    throw new SettingsError(`hold is ${hold} ms: give 0 to 5min. Clients and proxies give up on longer waits.`);
   }
 }

@@ -1,8 +1,8 @@
-import { locate, type PeerAnswer, type RegistryAnswer } from "../model/locate.ts";
 import type { JsonRpcId, RefusalReason } from "../model/refusal.ts";
 import { refusalBody } from "../model/refusal.ts";
-import { parseSessionId } from "../model/session-id.ts";
 import type { Log, LogFields } from "../ports/log.ts";
+import type { Principal } from "../ports/registry.ts";
+import type { ServerDefinition } from "../session/define-server.ts";
 import {
   bodyTooLarge,
   checkGetHead,
@@ -15,22 +15,24 @@ import {
   sessionIdRepeated,
 } from "../session/http-checks.ts";
 import { errorCode, errorText, isInitialize } from "../session/json-rpc.ts";
-import { type Body, checkForSession, readMessages } from "../session/read-messages.ts";
+import { checkForSession, readMessages } from "../session/read-messages.ts";
 import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
 import { type Access, type AccessRules, checkAccess, corsHeaders, preflightHeaders } from "./access.ts";
 import { ClientGone, type Exchange } from "./exchange.ts";
+import type { Finder } from "./finder.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { MisrouteSample } from "./misroute-sample.ts";
 import { answerNotHere } from "./not-here.ts";
-import type { Relays } from "./relays.ts";
+import { isSame } from "./principals.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
 export interface McpEndpointParts {
   readonly keeper: SessionKeeper;
-  /** Absent where misrouted requests are refused instead of passed on. */
-  readonly relays: Relays | undefined;
+  readonly finder: Finder;
   readonly access: AccessRules;
+  /** Says who calls; absent where anybody may. */
+  readonly authenticate: ServerDefinition["authenticate"];
   readonly metrics: NodeMetrics;
   readonly log: Log;
   now(): number;
@@ -73,32 +75,41 @@ export class McpEndpoint {
       return;
     }
     if (access.origin !== undefined) setHeaders(exchange, corsHeaders(access.origin));
-    switch (exchange.method) {
-      case "POST":
-        return this.#post(exchange);
-      case "GET":
-        return this.#get(exchange);
-      case "DELETE":
-        return this.#delete(exchange);
-      case "OPTIONS":
-        setHeaders(exchange, preflightHeaders(exchange.headers));
-        return answer(exchange.sink, 204, [], "");
-      default:
-        exchange.sink.setHeader("Allow", "GET, POST, DELETE");
-        return this.#fault(exchange, methodNotAllowed);
+    const way = this.#ways[exchange.method];
+    if (way !== undefined) {
+      const caller = this.#parts.authenticate === undefined ? anybody : await this.#callerOf(exchange);
+      return caller.kind === "known" ? way(exchange, caller.principal) : this.#unauthorized(exchange);
     }
+    if (exchange.method === "OPTIONS") {
+      setHeaders(exchange, preflightHeaders(exchange.headers));
+      return answer(exchange.sink, 204, [], "");
+    }
+    exchange.sink.setHeader("Allow", "GET, POST, DELETE");
+    this.#fault(exchange, methodNotAllowed);
   }
 
-  async #post(exchange: Exchange): Promise<void> {
+  readonly #ways: Readonly<Record<string, (exchange: Exchange, caller: Principal | undefined) => Promise<void>>> = {
+    POST: (exchange, caller) => this.#post(exchange, caller),
+    GET: (exchange, caller) => this.#get(exchange, caller),
+    DELETE: (exchange, caller) => this.#delete(exchange, caller),
+  };
+
+  /** Asked on every node that a request passes, so that a session's owner takes nobody's word for who calls. */
+  async #callerOf({ method, url, headers }: Exchange): Promise<Caller> {
+    const principal = await this.#parts.authenticate?.({ method, url, headers });
+    return principal === undefined ? nobody : { kind: "known", principal };
+  }
+
+  async #post(exchange: Exchange, caller: Principal | undefined): Promise<void> {
     const { headers, sink } = exchange;
     const id = sessionIdOf(exchange);
     const fault = checkPostHead(headers) ?? checkSessionId(id);
     if (fault !== undefined) return this.#fault(exchange, fault);
     const text = await exchange.body(maxBodyBytes);
     if (text === "too-large") return this.#fault(exchange, bodyTooLarge);
-    if (id === undefined) return this.#begin(exchange, readMessages(text));
+    if (id === undefined) return this.#begin(exchange, text, caller);
 
-    const session = this.#parts.keeper.get(id) ?? (await this.#elsewhere(exchange, id, text));
+    const session = await this.#sessionFor(exchange, { id, body: text, caller });
     if (session === undefined) return;
     const body = readMessages(text);
     if (body.kind === "fault") return this.#fault(exchange, body.fault);
@@ -107,23 +118,23 @@ export class McpEndpoint {
       checkForSession(body, transport.protocolVersion) ?? checkVersion(headers, transport.supportedVersions);
     if (unfit !== undefined) return this.#fault(exchange, unfit);
     this.#serveHere(session);
-    transport.accept(body.messages, sink, exchange);
+    transport.accept(body.messages, sink, exchange, text);
   }
 
-  async #get(exchange: Exchange): Promise<void> {
+  async #get(exchange: Exchange, caller: Principal | undefined): Promise<void> {
     const { headers, sink } = exchange;
     const fault = checkGetHead(headers);
     if (fault !== undefined) return this.#fault(exchange, fault);
-    const session = await this.#sessionOf(exchange);
+    const session = await this.#sessionOf(exchange, caller);
     if (session === undefined) return;
     this.#serveHere(session);
     const lastEventId = headers["last-event-id"];
     if (lastEventId === undefined) session.transport.listen(sink);
-    else session.transport.resume(sink, String(lastEventId));
+    else session.transport.resume(sink, String(lastEventId), exchange);
   }
 
-  async #delete(exchange: Exchange): Promise<void> {
-    const session = await this.#sessionOf(exchange);
+  async #delete(exchange: Exchange, caller: Principal | undefined): Promise<void> {
+    const session = await this.#sessionOf(exchange, caller);
     if (session === undefined) return;
     const reason = await this.#parts.keeper.close(session.id);
     if (reason === undefined) this.#closed(exchange);
@@ -131,7 +142,8 @@ export class McpEndpoint {
   }
 
   /** A POST without a session id: the beginning of a session, or a mistake. */
-  async #begin(exchange: Exchange, body: Body): Promise<void> {
+  async #begin(exchange: Exchange, text: string, principal: Principal | undefined): Promise<void> {
+    const body = readMessages(text);
     if (body.kind === "fault") return this.#fault(exchange, body.fault);
     const initialize = body.messages.find(isInitialize);
     if (initialize === undefined) {
@@ -140,7 +152,8 @@ export class McpEndpoint {
     }
     if (body.messages.length > 1) return this.#fault(exchange, initializeAlone);
     const { name, version } = initialize.params.clientInfo;
-    const opened = await this.#parts.keeper.open(`${name}/${version}`.slice(0, 128));
+    const client = `${name}/${version}`.slice(0, 128);
+    const opened = await this.#parts.keeper.open({ client, principal, initialize: JSON.stringify(initialize) });
     if (opened.kind !== "opened") {
       const { status, message } = notOpened[opened.kind];
       answerJson(exchange.sink, status, errorText(initialize.id, errorCode.internal, message));
@@ -148,70 +161,56 @@ export class McpEndpoint {
       return;
     }
     this.#parts.metrics.request("here");
-    opened.session.transport.accept(body.messages, exchange.sink, exchange);
+    opened.session.transport.accept(body.messages, exchange.sink, exchange, text);
   }
 
   /** The session of a request without a body, or undefined when the request has been answered. */
-  async #sessionOf(exchange: Exchange): Promise<Session | undefined> {
+  async #sessionOf(exchange: Exchange, caller: Principal | undefined): Promise<Session | undefined> {
     const id = sessionIdOf(exchange);
     const fault = requireSessionId(id);
     if (fault !== undefined) {
       this.#fault(exchange, fault);
       return undefined;
     }
-    const session = this.#parts.keeper.get(id as string) ?? (await this.#elsewhere(exchange, id as string, undefined));
+    const session = await this.#sessionFor(exchange, { id: id as string, body: undefined, caller });
     const unfit = session && checkVersion(exchange.headers, session.transport.supportedVersions);
     if (unfit === undefined) return session;
     this.#fault(exchange, unfit);
     return undefined;
   }
 
+  /** The session that a request is for, or undefined when the request has been answered. */
+  async #sessionFor(exchange: Exchange, wanted: Wanted): Promise<Session | undefined> {
+    const session = this.#parts.keeper.get(wanted.id) ?? (await this.#elsewhere(exchange, wanted));
+    if (session === undefined || isSame(session.principal, wanted.caller)) return session;
+    this.#refuse(exchange, "unknown", null, wanted.id);
+    return undefined;
+  }
+
   /**
    * The way of a request whose session this node doesn't hold: passed on to its owner, or refused with the reason.
-   * Gives the session in case it is here after all, or undefined when the request has been answered.
+   * Gives the session in case it is here after all, or adopted, or undefined when the request has been answered.
    */
-  async #elsewhere(exchange: Exchange, id: string, body: string | undefined): Promise<Session | undefined> {
-    const { keeper, relays, now } = this.#parts;
+  async #elsewhere(exchange: Exchange, wanted: Wanted): Promise<Session | undefined> {
+    const { keeper, finder, now } = this.#parts;
+    const { id, body } = wanted;
     // One hop: what another node passed on is not passed on again.
     if (exchange.relayed && keeper.ending(id, now()) === undefined) {
+      const adopted = await keeper.adopting(id);
+      if (adopted?.kind === "adopted") return adopted.session;
       answerNotHere(exchange);
       return undefined;
     }
-    const tag = parseSessionId(id)?.tag;
-    const home = relays?.canReach(tag) === true ? tag : undefined;
-    const answers = new Map<string, PeerAnswer>();
-    let registry: RegistryAnswer | undefined;
-    for (;;) {
-      // A session may have been opened or closed here while others were asked.
-      const session = keeper.get(id);
-      const owner = typeof registry === "object" ? registry.owner.tag : undefined;
-      const location = locate({
-        local: session !== undefined,
-        ended: keeper.ending(id, now()),
-        home,
-        answers,
-        registry,
-        canRelay: relays?.canReach(owner) === true,
-      });
-      switch (location.kind) {
-        case "here":
-          return session;
-        case "relay": {
-          const outcome = (await relays?.send(exchange, location.to, body)) ?? "unreachable";
-          if (outcome === "answered") {
-            this.#logMisroute(exchange, id, { relayedTo: location.to });
-            return undefined;
-          }
-          answers.set(location.to, outcome);
-          break;
-        }
-        case "ask-registry":
-          registry = await keeper.askRegistry(id);
-          break;
-        case "refuse":
-          await this.#refuseOrClose(exchange, location.reason, id, body);
-          return undefined;
-      }
+    const found = await finder.find(exchange, wanted);
+    switch (found.kind) {
+      case "here":
+        return found.session;
+      case "relayed":
+        this.#logMisroute(exchange, id, { relayedTo: found.to });
+        return undefined;
+      case "refused":
+        await this.#refuseOrClose(exchange, found.reason, id, body);
+        return undefined;
     }
   }
 
@@ -233,6 +232,12 @@ export class McpEndpoint {
   #serveHere(session: Session): void {
     this.#parts.keeper.touched(session);
     this.#parts.metrics.request("here");
+  }
+
+  #unauthorized(exchange: Exchange): void {
+    this.#parts.metrics.request("rejected");
+    const message = "Unauthorized: the request does not say who calls, or says it wrongly.";
+    answerJson(exchange.sink, 401, errorText(null, errorCode.transport, message), ["WWW-Authenticate", "Bearer"]);
   }
 
   #refuse(exchange: Exchange, reason: RefusalReason, requestId: JsonRpcId, session: string): void {
@@ -262,7 +267,19 @@ export class McpEndpoint {
   }
 }
 
-/** Another node has checked who calls. */
+/** A session that a request is for, the request's body, and who asks. */
+interface Wanted {
+  readonly id: string;
+  readonly body: string | undefined;
+  readonly caller: Principal | undefined;
+}
+
+type Caller = { readonly kind: "known"; readonly principal: Principal | undefined } | { readonly kind: "nobody" };
+
+const anybody: Caller = { kind: "known", principal: undefined };
+const nobody: Caller = { kind: "nobody" };
+
+/** Another node has checked where the call comes from. */
 const allowed: Access = { kind: "allowed" };
 
 /** What a client is told whose session could not begin. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Reading } from "../model/lease.ts";
 import { type FirstLook, type Look, nextJoinStep, nextLeaseStep } from "../model/membership.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
@@ -16,6 +17,12 @@ export interface MembershipParts {
   readonly log: Log;
   /** Whether another node answers as the incarnation that it is noted as. Never rejects. */
   readonly answers: (node: NodeRecord) => Promise<boolean>;
+  /** The time by both clocks. */
+  readonly read: () => Reading;
+  /** The registry gave the lease (again), when it was asked at that time. */
+  readonly onRenewed: (askedAt: Reading) => void;
+  /** The registry did not answer a sign of life. */
+  readonly onNotRenewed: () => void;
   /** Another incarnation has taken the name: this node must not go on. Called once at most. */
   readonly onLost: (to: NodeRecord) => void;
 }
@@ -104,11 +111,14 @@ export class Membership {
 
   /** Gives undefined when this node has joined, else who holds its tag. */
   async #tryToJoin(): Promise<Look<NodeRecord> | undefined> {
-    const askedAt = performance.now();
+    const askedAt = this.#parts.read();
     const answer = await this.#parts.registry.join(this.#record, this.#parts.times.lease);
-    if (answer.kind === "joined") return undefined;
+    if (answer.kind === "joined") {
+      this.#parts.onRenewed(askedAt);
+      return undefined;
+    }
     const { by, leftMs } = answer;
-    return { by, leftMs, askedAt, answeredAt: performance.now() };
+    return { by, leftMs, askedAt: askedAt.monotonic, answeredAt: this.#parts.read().monotonic };
   }
 
   #logWait({ by, leftMs }: Look<NodeRecord>): void {
@@ -132,6 +142,7 @@ export class Membership {
       // Once for each time that it fails in a row; the next renewal tries again.
       if (!this.#failing) this.#parts.log.warn("lease-not-renewed", { node: this.#record.name, why: String(error) });
       this.#failing = true;
+      this.#parts.onNotRenewed();
     }
   }
 
@@ -139,14 +150,16 @@ export class Membership {
   async #giveSign(): Promise<void> {
     if (this.#phase !== "member") return;
     const { registry, times } = this.#parts;
+    const askedAt = this.#parts.read();
     if (!this.#untold) {
       const step = nextLeaseStep(await registry.renewLease(this.#record, times.lease));
-      if (step.kind === "go-on") return;
+      if (step.kind === "go-on") return this.#parts.onRenewed(askedAt);
       if (step.kind === "give-up") return this.#lose(step.to);
     }
     const record = this.#record;
     const step = nextLeaseStep(await registry.join(record, times.lease));
     if (step.kind === "give-up") return this.#lose(step.to);
+    this.#parts.onRenewed(askedAt);
     // The record may have changed again meanwhile.
     if (this.#record === record) this.#untold = false;
   }

@@ -35,8 +35,10 @@ export class NodeMetrics {
   readonly #registry = new Registry();
   readonly #requests: Counter<"way" | "reason">;
   readonly #relaySeconds: Histogram;
+  readonly #adoptionSeconds: Histogram;
   readonly #opened: Counter;
   readonly #ended: Counter<"ending">;
+  readonly #unlogged: Counter;
   readonly #registryFailures: Counter;
   /** Requests answered here: counted as a plain number, because it is counted on the way of every call. */
   #here = 0;
@@ -57,11 +59,22 @@ export class NodeMetrics {
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
       registers,
     });
+    this.#adoptionSeconds = new Histogram({
+      name: "mooring_adoption_seconds",
+      help: "Time in which a session whose owner was gone was restored here",
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+      registers,
+    });
     this.#opened = new Counter({ name: "mooring_sessions_opened_total", help: "Sessions that began here", registers });
     this.#ended = new Counter({
       name: "mooring_sessions_ended_total",
       help: "Sessions that ended here, by how",
       labelNames: ["ending"],
+      registers,
+    });
+    this.#unlogged = new Counter({
+      name: "mooring_events_unlogged_total",
+      help: "Events that left while the registry was away: nobody but this node can send them again",
       registers,
     });
     this.#registryFailures = new Counter({
@@ -106,8 +119,17 @@ export class NodeMetrics {
     this.#opened.inc();
   }
 
+  /** A session was restored here within so many milliseconds. */
+  adopted(ms: number): void {
+    this.#adoptionSeconds.observe(ms / 1_000);
+  }
+
   sessionEnded(ending: string): void {
     this.#ended.inc({ ending });
+  }
+
+  leftUnlogged(count: number): void {
+    this.#unlogged.inc(count);
   }
 
   registryFailed(): void {

@@ -33,6 +33,8 @@ export interface Peering {
   onQuestion(kind: string, handler: QuestionHandler): void;
   /** Lets go of the connections to all other nodes than these. */
   keepOnly(nodes: readonly NodeRecord[]): void;
+  /** Puts the secret into the registry again, after that lost its entries: nodes that start later must get the same. */
+  shareSecret(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -52,6 +54,9 @@ export async function startPeering(parts: PeeringParts): Promise<Peering> {
     ask: (node, question, deadlineMs) => peers.ask(node, question, deadlineMs),
     onQuestion: (kind, handler) => listener.onQuestion(kind, handler),
     keepOnly: (known) => peers.keepOnly(known),
+    shareSecret: async () => {
+      if (settings.peerSecret === "") await registry.sharedSecret(secret);
+    },
     stop: async () => {
       await peers.stop();
       await listener.stop();

@@ -1,10 +1,9 @@
 import type { PeerAnswer } from "../model/locate.ts";
-import type { NodeRecord } from "../ports/registry.ts";
 import { errorCode, errorText } from "../session/json-rpc.ts";
 import { answerJson } from "../session/response-sink.ts";
 import type { Exchange } from "./exchange.ts";
 import { answerHeader } from "./not-here.ts";
-import type { PeerClient } from "./peer/client.ts";
+import type { PeerClient, PeerNode } from "./peer/client.ts";
 import type { AnswerStream, AnswerTaker, Loss } from "./peer/request-stream.ts";
 import { headerOf, requestHeaders, responseHeaders } from "./relay-headers.ts";
 
@@ -17,7 +16,7 @@ export type RelayOutcome = "answered" | PeerAnswer;
  */
 export function relay(
   peers: PeerClient,
-  node: NodeRecord,
+  node: PeerNode,
   exchange: Exchange,
   body: string | undefined,
 ): Promise<RelayOutcome> {
@@ -63,7 +62,7 @@ class Relayed implements AnswerTaker {
     const word = headerOf(headers, answerHeader);
     if (word !== undefined) {
       this.#ignored = true;
-      this.#resolve(word === "not-here" ? "not-here" : "unreachable");
+      this.#resolve(word === "not-here" ? "not-here" : "silent");
       return;
     }
     this.#isEventStream =
@@ -86,7 +85,7 @@ class Relayed implements AnswerTaker {
   lost(how: Loss): void {
     const { sink } = this.#exchange;
     if (this.#ignored || sink.destroyed) this.#resolve("answered");
-    else if (how === "unsent") this.#resolve("unreachable");
+    else if (how === "unsent") this.#resolve("silent");
     else if (!sink.headersSent) this.#answerLost();
     // Ended, not broken off: clients resume a stream that ended, and some give up on a socket that broke.
     else if (this.#isEventStream) sink.end();
@@ -120,7 +119,7 @@ class Relayed implements AnswerTaker {
   /** The request was sent and no answer came: only the client can decide whether it may be sent again. */
   #answerLost(): void {
     if (this.#exchange.method !== "POST") {
-      this.#resolve("unreachable");
+      this.#resolve("silent");
       return;
     }
     const message =

@@ -2,7 +2,7 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
-import type { PeerClient } from "./peer/client.ts";
+import type { PeerClient, PeerNode } from "./peer/client.ts";
 import { type RelayOutcome, relay } from "./relay.ts";
 
 /** The other nodes that are up, as far as relays need to know them. */
@@ -32,16 +32,16 @@ export class Relays {
     return tag !== undefined && tag !== this.#parts.self && this.#parts.nodes.byTag(tag)?.peer !== undefined;
   }
 
-  /** Passes a request on. `"unreachable"`: nothing of it was sent, or nothing that matters if it is sent again. */
-  async send(exchange: Exchange, tag: string, body: string | undefined): Promise<RelayOutcome> {
-    const { nodes, peers, metrics, log } = this.#parts;
-    const node = nodes.byTag(tag);
-    if (node?.peer === undefined) return "unreachable";
+  /** Passes a request on. Not answered: nothing of it was sent, or nothing that matters if it is sent again. */
+  async send(exchange: Exchange, node: PeerNode, body: string | undefined): Promise<RelayOutcome> {
+    const { peers, metrics, log } = this.#parts;
+    if (node.peer === undefined) return "silent";
     const began = performance.now();
-    const alive = peers.isAlive(node);
-    const outcome = alive === true || (await alive) ? await relay(peers, node, exchange, body) : "unreachable";
+    const asked = peers.sign(node);
+    const sign = typeof asked === "string" ? asked : await asked;
+    const outcome = sign === "alive" ? await relay(peers, node, exchange, body) : sign;
     if (outcome === "answered") metrics.relayed(performance.now() - began);
-    else if (outcome === "unreachable") {
+    else if (outcome !== "not-here") {
       log.warn("peer-unreachable", { node: node.name, peer: node.peer, reason: peers.failure(node) });
     }
     return outcome;

@@ -1,23 +1,42 @@
 import { randomBytes } from "node:crypto";
-import { locate, type RegistryAnswer } from "../model/locate.ts";
 import type { RefusalReason } from "../model/refusal.ts";
 import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
-import type { Registry } from "../ports/registry.ts";
-import type { DeferredWrites } from "../registry/deferred-writes.ts";
+import type { Fence, Principal, Registry, SessionRecord } from "../ports/registry.ts";
+import type { ClaimLost, DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Renewals } from "../registry/renewals.ts";
 import { Session, type SessionHost } from "../session/session.ts";
+import type { Kept, SessionStore } from "../session/session-store.ts";
+import { type Adopted, Adoptions } from "./adoptions.ts";
+import { FencedStore } from "./fenced-store.ts";
+import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
+import type { Ownership } from "./ownership.ts";
 import { type Ending, SessionTable } from "./session-table.ts";
 
 export interface SessionKeeperParts {
   readonly host: SessionHost;
   readonly incarnation: string;
+  /** Whether sessions outlive their node: then all that an adopter needs is kept in the registry. */
+  readonly keeps: boolean;
   readonly registry: Registry;
   readonly writes: DeferredWrites;
   readonly renewals: Renewals;
+  readonly ownership: Ownership;
+  readonly generations: Generations;
   readonly metrics: NodeMetrics;
   readonly log: Log;
+  /** Where this node's peer link is, once it is open. */
+  peer(): string | undefined;
+}
+
+/** Who begins a session, and with which words. */
+export interface Beginning {
+  /** "name/version". */
+  readonly client: string;
+  readonly principal: Principal | undefined;
+  /** The `initialize` request, as JSON. */
+  readonly initialize: string;
 }
 
 /** How the beginning of a session went. `failed`: the person's own code threw, which has been logged. */
@@ -29,20 +48,40 @@ export type Opened =
 /** How long a stopping node waits for calls that have begun. */
 const lastCallsMs = 5_000;
 
-/** Opens, finds and ends the sessions of a node: the local map, the registry, and what is between them. */
+/** Sessions that are written again together, after the registry lost its entries. */
+const rewriteBatch = 100;
+
+/** Opens, adopts, finds and ends the sessions of a node: the local map, the registry, and what is between them. */
 export class SessionKeeper {
   readonly #parts: SessionKeeperParts;
   readonly #table = new SessionTable();
-  readonly #stopListening: () => void;
+  readonly #adoptions: Adoptions;
+  readonly #stopListening: (() => void)[];
   #stopping = false;
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
-    this.#stopListening = parts.registry.onClosed((id) => this.#drop(id, "closed"));
+    const { host, registry, metrics, log } = parts;
+    this.#adoptions = new Adoptions({
+      host,
+      registry,
+      log,
+      metrics,
+      owner: () => ({ owner: this.#owner, peer: parts.peer() }),
+      store: (id, fence) => this.#storeOf(id, fence) as SessionStore,
+      add: (session) => this.#add(session),
+    });
+    this.#stopListening = [
+      registry.onClosed((id) => this.#drop(id, "closed")),
+      parts.generations.onLost(() => void this.writeAll()),
+    ];
   }
 
+  /** A session that this node holds, and may act for as its owner. */
   get(id: string): Session | undefined {
-    return this.#table.get(id);
+    const session = this.#table.get(id);
+    // Asked last: it ends all copies when the answer is no.
+    return session !== undefined && this.#parts.ownership.mayOwn() ? session : undefined;
   }
 
   all(): Session[] {
@@ -63,57 +102,47 @@ export class SessionKeeper {
   }
 
   /** Begins a session for a client. */
-  async open(client: string): Promise<Opened> {
-    const { host, incarnation, writes, metrics, log } = this.#parts;
+  async open({ client, principal, initialize }: Beginning): Promise<Opened> {
+    const { host, writes, metrics, log } = this.#parts;
     const { tag } = host.node;
     const id = mintSessionId(tag, randomBytes(randomBytesPerId));
+    const fence = { owner: this.#owner, epoch: 1 };
     let session: Session;
     if (this.#stopping) return { kind: "stopping" };
     try {
-      session = await Session.open(host, { id, epoch: 1, client });
+      const store = this.#storeOf(id, fence);
+      session = await Session.open(host, { id, epoch: 1, client, principal, initialize, store });
     } catch (error) {
-      log.error("server-error", {
-        session: id,
-        error: error instanceof Error ? (error.stack ?? error.message) : error,
-      });
+      log.error("server-error", { session: id, error: textOf(error) });
       return { kind: "failed" };
     }
     if (this.#stopping) {
       // The person's own code took its time, and nothing would end this session any more.
-      await session.close();
+      await session.close("node-stopping");
       return { kind: "stopping" };
     }
     this.#table.add(session);
-    const { createdAt } = session;
-    await writes.claim({ id, owner: { tag, incarnation }, epoch: 1, createdAt, client });
+    await writes.claim(() => this.#recordOf(session));
     metrics.sessionOpened();
     log.info("session-opened", { session: id, client });
     return { kind: "opened", session };
+  }
+
+  /** Restores a session here whose owner is gone, if it is of that epoch still. Many may ask at once. */
+  async adopt(id: string, epoch: number): Promise<Adopted> {
+    if (this.#stopping || !this.#parts.ownership.mayOwn()) return { kind: "not-now" };
+    return await this.#adoptions.adopt(id, epoch);
+  }
+
+  /** The adoption of a session that is under way here, if there is one. */
+  adopting(id: string): Promise<Adopted> | undefined {
+    return this.#adoptions.underWay(id);
   }
 
   /** Notes that a session is in use. */
   touched(session: Session): void {
     session.lastSeenAt = this.#parts.host.now();
     this.#parts.renewals.touched(session.id);
-  }
-
-  /** What the registry says of a session that this node doesn't hold. */
-  async askRegistry(id: string): Promise<RegistryAnswer> {
-    const { registry, incarnation } = this.#parts;
-    // Whatever a client makes up: the registry need not be asked about what no node can have minted.
-    if (parseSessionId(id) === undefined) return "none";
-    try {
-      const record = await registry.find(id);
-      if (record === undefined) return "none";
-      const { owner } = record;
-      // Named as the owner of what it doesn't hold, this node must not send the client back to itself.
-      if (owner.incarnation === incarnation) return { owner, ownerIsUp: false };
-      const node = await registry.node(owner.tag);
-      return { owner, ownerIsUp: node?.incarnation === owner.incarnation };
-    } catch {
-      this.#parts.metrics.registryFailed();
-      return "unreachable";
-    }
   }
 
   /**
@@ -133,40 +162,166 @@ export class SessionKeeper {
 
   /** A close of what is not here is not kept for later: whoever makes ids up could push out real writes with them. */
   async #closeElsewhere(id: string): Promise<RefusalReason | undefined> {
+    const { registry, generations, metrics } = this.#parts;
     try {
-      return (await this.#parts.registry.close(id)) ? undefined : "unknown";
+      const existed = await registry.close(id, { remember: generations.quiet });
+      return existed || generations.quiet ? undefined : "unknown";
     } catch {
-      this.#parts.metrics.registryFailed();
+      metrics.registryFailed();
       return "misrouted";
     }
   }
 
-  /** Whether this node can serve a session; one that exists only in the registry is logged as a mismatch. */
-  async has(id: string): Promise<boolean> {
-    if (this.#table.get(id) !== undefined) return true;
-    const known = await this.askRegistry(id);
-    const location = locate({ local: this.#table.get(id) !== undefined, registry: known });
-    if (location.kind === "here") return true;
-    if (location.kind === "refuse" && location.owner !== undefined) {
-      const { reason, owner } = location;
-      this.#parts.log.warn("misrouted", { session: id, reason, owner: owner.tag });
+  /** What the registry has of a session that lives here; for writing it again. */
+  #recordOf(session: Session): SessionRecord {
+    const { id, epoch, createdAt, client, principal } = session;
+    const { journal, pinned } = this.#parts.keeps ? session.snapshot() : {};
+    return {
+      ...{ id, owner: this.#owner, epoch, peer: this.#parts.peer(), createdAt, client, principal, pinned },
+      journal: journal?.initialize === undefined ? undefined : { ...journal, initialize: journal.initialize },
+    };
+  }
+
+  /** Writes all sessions again, after the registry lost its entries. What fails is written when the registry is back. */
+  async writeAll(): Promise<void> {
+    const sessions = this.#table.all();
+    for (let start = 0; start < sessions.length; start += rewriteBatch) {
+      const batch = sessions.slice(start, start + rewriteBatch);
+      await Promise.all(batch.map((session) => this.#writeAgain(session)));
     }
-    return false;
+  }
+
+  /** Ends the copies of sessions that were closed, or taken over, while this node heard nothing of it. */
+  async checkAll(): Promise<void> {
+    const { registry, generations, writes, metrics } = this.#parts;
+    try {
+      await generations.check();
+      const sessions = this.#table.all();
+      for (let start = 0; start < sessions.length; start += rewriteBatch) {
+        const batch = sessions.slice(start, start + rewriteBatch);
+        const owners = await registry.owners(batch.map(({ id }) => id));
+        for (const [index, session] of batch.entries()) {
+          const found = owners[index];
+          if (found !== undefined && !this.#isOwn(found)) await this.#settleFenced(session.id, found);
+          else if (found === undefined && !generations.quiet && !writes.isPending(session.id)) {
+            this.#drop(session.id, "closed");
+          }
+        }
+      }
+    } catch {
+      // Asked again when the registry is back the next time; each write of a session is fenced besides.
+      metrics.registryFailed();
+    }
+  }
+
+  /** Another node owns a session: the copy here ends, and nothing more of it leaves. */
+  lost(id: string, by: Fence): void {
+    const session = this.#table.take(id);
+    if (session === undefined) return;
+    const { log, metrics, renewals, writes } = this.#parts;
+    renewals.forget(id);
+    writes.forget(id);
+    metrics.sessionEnded("lost");
+    log.warn("session-lost", { session: id, epoch: session.epoch, by: by.owner.tag, theirEpoch: by.epoch });
+    void session.close("owner-lost");
+  }
+
+  /** A claim that had waited for the registry came too late. */
+  claimLost(id: string, why: ClaimLost): void {
+    if (why.kind === "closed") this.#drop(id, "closed");
+    else this.lost(id, why.by);
+  }
+
+  /** The right to own is over: all copies end at once. Their next requests are served by whoever adopts them. */
+  giveUp(why: "owner-lost" | "node-stopping" = "owner-lost"): Promise<unknown> {
+    const sessions = this.#table.clear();
+    for (const { id } of sessions) this.#parts.renewals.forget(id);
+    return Promise.all(sessions.map((session) => session.close(why)));
   }
 
   /** Ends all local copies, after calls in flight have had a little time. Their entries stay: the node left, they didn't. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#stopListening();
+    this.#end();
     await this.#lastCalls();
-    await Promise.all(this.#table.clear().map((session) => session.close()));
+    await this.giveUp("node-stopping");
   }
 
   /** Ends all local copies at once: another incarnation of this node has taken its name. */
-  async giveUp(): Promise<void> {
+  async loseName(): Promise<void> {
+    this.#end();
+    await this.giveUp();
+  }
+
+  #end(): void {
     this.#stopping = true;
-    this.#stopListening();
-    await Promise.all(this.#table.clear().map((session) => session.close()));
+    for (const stop of this.#stopListening) stop();
+  }
+
+  get #owner() {
+    return { tag: this.#parts.host.node.tag, incarnation: this.#parts.incarnation };
+  }
+
+  #isOwn({ owner }: Fence): boolean {
+    return owner.incarnation === this.#parts.incarnation;
+  }
+
+  #storeOf(id: string, fence: Fence): SessionStore | undefined {
+    if (!this.#parts.keeps) return undefined;
+    return new FencedStore(
+      {
+        ...this.#parts,
+        onFenced: (fenced, by) => this.#settleFenced(fenced, by),
+        onMissing: (missing) => this.#settleMissing(missing),
+      },
+      id,
+      fence,
+    );
+  }
+
+  /** An adopted session goes into the table, unless the node began to stop meanwhile. */
+  #add(session: Session): boolean {
+    if (this.#stopping) return false;
+    this.#table.add(session);
+    return true;
+  }
+
+  /** The registry has no entry of a session that lives here: it lost it, was not told yet, or the session was closed. */
+  async #settleMissing(id: string): Promise<Kept> {
+    const { generations, writes } = this.#parts;
+    const session = this.#table.get(id);
+    if (session === undefined) return "lost";
+    if (writes.isPending(id)) return "unavailable";
+    await generations.check();
+    if (generations.quiet) return await this.#writeAgain(session);
+    this.#drop(id, "closed");
+    return "lost";
+  }
+
+  /** A lower epoch comes from a registry that fell back to an older copy: the owner of the later one writes it anew. */
+  async #settleFenced(id: string, by: Fence): Promise<Kept> {
+    const session = this.#table.get(id);
+    if (session !== undefined && by.epoch < session.epoch) return await this.#writeAgain(session);
+    this.lost(id, by);
+    return "lost";
+  }
+
+  async #writeAgain(session: Session): Promise<Kept> {
+    const { id, epoch } = session;
+    const { registry, keeps, metrics } = this.#parts;
+    try {
+      const claimed = await registry.claim(this.#recordOf(session));
+      if (claimed.kind !== "claimed") {
+        this.claimLost(id, claimed);
+        return "lost";
+      }
+      if (keeps) await registry.write(id, { owner: this.#owner, epoch }, session.snapshot());
+      return "written";
+    } catch {
+      metrics.registryFailed();
+      session.unkept();
+      void this.#parts.writes.claim(() => this.#recordOf(session));
+      return "unavailable";
+    }
   }
 
   async #lastCalls(): Promise<void> {
@@ -182,9 +337,13 @@ export class SessionKeeper {
     if (session === undefined) return false;
     this.#parts.renewals.forget(id);
     this.#parts.metrics.sessionEnded(ending);
-    void session.close().then((error) => {
+    void session.close(ending === "expired" ? "expired" : "closed").then((error) => {
       this.#parts.log.info("session-closed", { session: id, ending, ...(error && { error: error.message }) });
     });
     return true;
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

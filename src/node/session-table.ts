@@ -41,6 +41,13 @@ export class SessionTable {
     return session;
   }
 
+  /** Takes a session out without a word on how it ended: it goes on elsewhere. Gives it, if it was there. */
+  take(id: string): Session | undefined {
+    const session = this.#sessions.get(id);
+    this.#sessions.delete(id);
+    return session;
+  }
+
   /** Takes all sessions out without a word on how they ended: their node leaves. */
   clear(): Session[] {
     const sessions = this.all();

@@ -63,6 +63,7 @@ const statusesWithoutBody = new Set([101, 204, 205, 304]);
 class WebSink extends EventEmitter implements ResponseSink {
   readonly response: Promise<Response>;
   destroyed = false;
+  writableFinished = false;
   headersSent = false;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (reason: unknown) => void;
@@ -140,6 +141,7 @@ class WebSink extends EventEmitter implements ResponseSink {
     }
     this.flushHeaders();
     if (this.destroyed) return;
+    this.writableFinished = true;
     this.#controller?.close();
     this.#close();
   }

@@ -1,16 +1,133 @@
 import type { Owner } from "../model/locate.ts";
 
+/** Who a session belongs to: the issuer that vouched for somebody, and its name for them. */
+export interface Principal {
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+/** What shaped a session from its client's side: replayed into a fresh server by an adopter. */
+export interface Journal {
+  /** The `initialize` request, as JSON. */
+  readonly initialize: string;
+  /** The params of the last `logging/setLevel`, as JSON. */
+  readonly level?: string | undefined;
+  /** The URIs that are subscribed to. */
+  readonly subscriptions?: readonly string[] | undefined;
+}
+
 /** A session as the registry knows it: that it exists, and who owns it. */
 export interface SessionRecord {
   /** `<tag>.<random>`. */
   readonly id: string;
   readonly owner: Owner;
+  /** Where the owner's peer link is: it can be asked also after its lease ran out. Absent where relays are off. */
+  readonly peer?: string | undefined;
   /** Counts changes of owner, from 1. */
   readonly epoch: number;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   /** The client's own name and version, as "name/version", cut at 128 characters. */
   readonly client?: string | undefined;
+  /** Absent where nobody asks who calls. */
+  readonly principal?: Principal | undefined;
+  /** Absent in the policy `reject`, where no session is ever adopted. */
+  readonly journal?: Journal | undefined;
+  /** Why the session can't move, if its server said so. */
+  readonly pinned?: string | undefined;
+}
+
+/** By what a session's owner proves that it still is: each write is refused that comes from another, or an older epoch. */
+export interface Fence {
+  readonly owner: Owner;
+  readonly epoch: number;
+}
+
+/** A message that was sent on a session's stream, or is about to be. */
+export interface LoggedEvent {
+  readonly stream: string;
+  /** Its number in its stream, from 1. */
+  readonly sequence: number;
+  /** The JSON-RPC message. */
+  readonly json: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A call that has begun, and is not known to have ended. */
+export interface LedgerEntry {
+  /** The JSON-RPC request id as JSON: `1` and `"1"` are two. */
+  readonly request: string;
+  /** Of the POST's body: base64url of SHA-256. */
+  readonly hash: string;
+  /** The stream that its answer is sent on. */
+  readonly stream: string;
+  readonly method: string;
+  /** As JSON; absent when it is too large to be kept, and then the call is never run again. */
+  readonly params?: string | undefined;
+  /** Whether it may be run again: its tool is marked read-only or idempotent. */
+  readonly repeatable: boolean;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** What changed of a session. All of it is written as one step, or nothing. */
+export interface SessionChanges {
+  /** Session state by key, as JSON; undefined takes a key away. */
+  readonly state?: Readonly<Record<string, string | undefined>>;
+  /** In the order in which they were sent. */
+  readonly events?: readonly LoggedEvent[];
+  /** The number of the newest event of the standalone stream that some connection has carried. */
+  readonly carried?: number;
+  readonly begun?: readonly LedgerEntry[];
+  /** The `request` of calls that have ended. */
+  readonly ended?: readonly string[];
+  readonly journal?: Partial<Journal>;
+  /** Why the session can't move. */
+  readonly pinned?: string;
+}
+
+/** How a write to a session went. */
+export type Written =
+  | { readonly kind: "written" }
+  /** Another node owns it, or owned it since. */
+  | { readonly kind: "fenced"; readonly by: Fence }
+  /** There is no such session: it was closed, or the registry lost its entries (see {@link Registry.generation}). */
+  | { readonly kind: "missing" };
+
+/** How a claim went. */
+export type Claimed =
+  | { readonly kind: "claimed" }
+  /** Another owner has it, of this epoch or a later one. */
+  | { readonly kind: "fenced"; readonly by: Fence }
+  /** It was closed while its owner could not be told. */
+  | { readonly kind: "closed" };
+
+/** All that the registry keeps of a session. */
+export interface StoredSession {
+  readonly record: SessionRecord;
+  readonly state: Readonly<Record<string, string>>;
+  /** Those that are still kept, in the order in which they were sent. */
+  readonly events: readonly LoggedEvent[];
+  /** The number of the newest event of the standalone stream, kept or not; 0 before the first. */
+  readonly sequence: number;
+  /** The number of its newest event that some connection has carried. */
+  readonly carried: number;
+  readonly ledger: readonly LedgerEntry[];
+}
+
+/** How a change of owner went. */
+export type HandedOver =
+  | { readonly kind: "handed-over"; readonly session: StoredSession }
+  /** It is of another epoch already. */
+  | { readonly kind: "fenced"; readonly by: Fence }
+  | { readonly kind: "missing" };
+
+/** What the registry's entries belong to: it is another one after they were lost. */
+export interface Generation {
+  readonly id: string;
+  /** How many milliseconds ago a node noticed that entries were lost; undefined when that is an hour ago, or never was. */
+  readonly lostAgoMs?: number | undefined;
 }
 
 /** A node as the registry knows it. */
@@ -25,6 +142,11 @@ export interface NodeRecord {
   readonly admin?: string | undefined;
   /** Where its peer link listens, e.g. `http://10.0.0.7:7001`: absent where relays are off. */
   readonly peer?: string | undefined;
+  /**
+   * Whether the node itself bound the address of its peer link, with no Service, NAT or proxy between: then a refused
+   * connection proves that the node is gone, because that listener is the last thing that a node closes.
+   */
+  readonly direct?: boolean | undefined;
   /** up: takes new sessions; draining: out of the pool, serves those it has. */
   readonly state: "up" | "draining";
   readonly pid: number;
@@ -69,13 +191,34 @@ export interface Registry {
   start(): Promise<void>;
 
   /**
-   * Notes a new session, with a TTL of 30 days, in one write. An id that is there already keeps its record, so that
-   * writing again after an answer that got lost changes nothing.
+   * Notes a session, with a TTL of 30 days, in one write. One that is there with a lower epoch, or with the same epoch
+   * and owner, gets this record; every other one stays as it is. Changes nothing for a session that was closed and is
+   * remembered (see {@link close}).
    */
-  claim(record: SessionRecord): Promise<void>;
+  claim(record: SessionRecord): Promise<Claimed>;
 
   /** One read. Undefined: no such session. */
   find(id: string): Promise<SessionRecord | undefined>;
+
+  /** Who owns each of these sessions, in their order; undefined for one that is not there. */
+  owners(ids: readonly string[]): Promise<readonly (Fence | undefined)[]>;
+
+  /**
+   * Writes what changed of a session, as one step, and gives it its full TTL again. Nothing is written unless the fence
+   * is the session's owner and epoch. The log of its events is kept within bounds.
+   */
+  write(id: string, fence: Fence, changes: SessionChanges): Promise<Written>;
+
+  /**
+   * Makes another node the owner of a session, and gives all that is kept of it, as one step, if it is of that epoch
+   * still. The new owner's epoch is the next one. Whoever adopts does this for itself; so does, with the old owner's
+   * word, whoever is handed a session.
+   */
+  handOver(
+    id: string,
+    epoch: number,
+    to: { readonly owner: Owner; readonly peer?: string | undefined },
+  ): Promise<HandedOver>;
 
   /**
    * Gives sessions in use their full TTL again. Never creates a key: ids that are not in the registry come back as
@@ -84,10 +227,18 @@ export interface Registry {
   renew(ids: readonly string[]): Promise<readonly string[]>;
 
   /**
-   * Removes a session, whoever owns it, and tells every node (see {@link onClosed}). Gives whether it was there;
-   * every node is told also when it was not, because an owner may hold a copy of what the registry lost.
+   * Removes a session with all that is kept of it, whoever owns it, and tells every node (see {@link onClosed}). Gives
+   * whether it was there; every node is told also when it was not, because an owner may hold a copy of what the registry
+   * lost. With `remember` the close is remembered for an hour where the session was not there: an owner that writes its
+   * sessions again, after the registry lost them, must not bring it back.
    */
-  close(id: string): Promise<boolean>;
+  close(id: string, options?: { readonly remember?: boolean }): Promise<boolean>;
+
+  /**
+   * The generation of the registry's entries, which is made by whoever asks first. A node that knew another one says
+   * so: that entries were lost is noted then, once for each generation.
+   */
+  generation(known: string | undefined): Promise<Generation>;
 
   /** Calls back with the id of each session that any node closes, this one included. Gives the way to stop it. */
   onClosed(listener: (id: string) => void): () => void;

@@ -1,21 +1,29 @@
 import type { Log } from "../ports/log.ts";
-import { type Registry, RegistryError, type SessionRecord } from "../ports/registry.ts";
+import { type Claimed, type Registry, RegistryError, type SessionRecord } from "../ports/registry.ts";
 
 export interface DeferredWritesOptions {
   readonly registry: Registry;
   readonly log: Log;
+  /** A claim came back, at once or late, without the session: another node owns it, or it was closed. */
+  readonly onLost: (id: string, why: ClaimLost) => void;
   /** The most writes kept; beyond it the oldest is dropped. */
   readonly limit?: number;
   /** How often kept writes are tried again although no outage was noticed: a registry may answer and refuse. */
   readonly retryEveryMs?: number;
 }
 
+/** Why a claim came back without the session. */
+export type ClaimLost = Exclude<Claimed, { readonly kind: "claimed" }>;
+
+/** How a claim went. `lost`: another node owns the session, or it was closed. */
+export type ClaimOutcome = "written" | "deferred" | "lost";
+
 /** How a close went: whether the session was in the registry, or that this will be known only later. */
 export type CloseOutcome = "closed" | "not-there" | "deferred";
 
 interface Kept {
   readonly id: string;
-  readonly write: { readonly kind: "claim"; readonly record: SessionRecord } | { readonly kind: "close" };
+  readonly write: { readonly kind: "claim"; readonly record: () => SessionRecord } | { readonly kind: "close" };
   /** Whether an attempt is under way. */
   trying: boolean;
   /** Whether it failed before: only then it counts as deferred. */
@@ -36,6 +44,7 @@ const farewellMs = 2_000;
 export class DeferredWrites {
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #onLost: (id: string, why: ClaimLost) => void;
   readonly #limit: number;
   readonly #retryEveryMs: number;
   /** By session, the oldest first. Also those under way, for a close must be able to overtake a claim. */
@@ -47,9 +56,10 @@ export class DeferredWrites {
   #deferredCount = 0;
   #droppedCount = 0;
 
-  constructor({ registry, log, limit = 100_000, retryEveryMs = 5_000 }: DeferredWritesOptions) {
+  constructor({ registry, log, onLost, limit = 100_000, retryEveryMs = 5_000 }: DeferredWritesOptions) {
     this.#registry = registry;
     this.#log = log;
+    this.#onLost = onLost;
     this.#limit = limit;
     this.#retryEveryMs = retryEveryMs;
     this.#stopListening = registry.onReachable((reachable) => {
@@ -64,10 +74,26 @@ export class DeferredWrites {
     return { pending, deferred: this.#deferredCount, dropped: this.#droppedCount };
   }
 
-  /** Notes a new session: now or later. Never rejects. */
-  async claim(record: SessionRecord): Promise<"written" | "deferred"> {
-    const kept = this.#keep({ id: record.id, write: { kind: "claim", record }, trying: true, deferred: false });
-    return (await this.#try(kept)) === "deferred" ? "deferred" : "written";
+  /**
+   * Notes a session: now or later. A function is asked for the record at each attempt, so that one that is late writes
+   * what has become of it by then. Never rejects.
+   */
+  async claim(record: SessionRecord | (() => SessionRecord)): Promise<ClaimOutcome> {
+    const current = typeof record === "function" ? record : () => record;
+    const { id } = current();
+    const write = { kind: "claim", record: current } as const;
+    const done = await this.#try(this.#keep({ id, write, trying: true, deferred: false }));
+    return done === "deferred" ? "deferred" : done ? "written" : "lost";
+  }
+
+  /** Whether a write of a session waits for the registry, or is on its way. */
+  isPending(id: string): boolean {
+    return this.#kept.has(id);
+  }
+
+  /** Gives up what waits to be written of a session: another node owns it. */
+  forget(id: string): void {
+    this.#kept.delete(id);
   }
 
   /** Removes a session and tells every node: now or later. Never rejects. */
@@ -116,25 +142,31 @@ export class DeferredWrites {
     this.#log.error("registry-write-dropped", { session: kept.id, write: kept.write.kind, why });
   }
 
-  /** Gives what the registry's close gave, true for a claim. */
+  /** Gives what the registry's close gave; of a claim, whether the session is this node's. */
   async #try(kept: Kept): Promise<boolean | "deferred"> {
     kept.trying = true;
+    let done: boolean | Claimed;
+    let overtaken: boolean;
     try {
-      const { write } = kept;
-      const done = write.kind === "close" ? await this.#registry.close(kept.id) : await this.#claim(write.record);
-      if (this.#kept.get(kept.id) === kept) this.#kept.delete(kept.id);
-      return done;
+      done = await this.#write(kept);
+      overtaken = this.#kept.get(kept.id) !== kept;
+      if (!overtaken) this.#kept.delete(kept.id);
     } catch (error) {
       this.#defer(kept, error);
       return "deferred";
     } finally {
       kept.trying = false;
     }
+    if (typeof done === "boolean") return done;
+    // Of one that was overtaken nobody asks any more: the session was closed here, or is claimed anew.
+    if (done.kind !== "claimed" && !overtaken) this.#onLost(kept.id, done);
+    return done.kind === "claimed";
   }
 
-  async #claim(record: SessionRecord): Promise<true> {
-    await this.#registry.claim(record);
-    return true;
+  #write({ id, write, deferred }: Kept): Promise<boolean | Claimed> {
+    if (write.kind === "claim") return this.#registry.claim(write.record());
+    // After an outage the session may be gone from there, and an owner that doesn't know of the close may write it again.
+    return this.#registry.close(id, { remember: deferred });
   }
 
   #defer(kept: Kept, error: unknown): void {

@@ -1,5 +1,6 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../ports/log.ts";
+import type { Principal } from "../ports/registry.ts";
 import type { SessionContext } from "./session-context.ts";
 import type { McpServerLike } from "./transport-types.ts";
 
@@ -24,7 +25,25 @@ export type AppHandler = (request: IncomingMessage, response: ServerResponse) =>
 /** Makes the MCP server of one session: SDK v2 (`@modelcontextprotocol/server`) or v1 (`@modelcontextprotocol/sdk`). */
 export type ServerFactory = (context: ServerContext) => McpServerLike | Promise<McpServerLike>;
 
+/** A request, as far as it says who sent it. */
+export interface AuthRequest {
+  readonly method: string;
+  /** The path, with the query: `/mcp`. */
+  readonly url: string;
+  /** Their names in lower case. */
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** Says for whom a request is, or gives undefined to refuse it. */
+export type Authenticate = (request: AuthRequest) => Principal | undefined | Promise<Principal | undefined>;
+
 export interface ServerOptions {
+  /**
+   * Says for whom each request to `/mcp` is: what an issuer vouches for, read from the Authorization header, say. A
+   * request for which it gives undefined is refused with 401. A session belongs to the principal that began it, on every
+   * node and after every move: to all others it is unknown. Called for each request, so it should be quick.
+   */
+  readonly authenticate?: Authenticate;
   /** Makes the app that answers every path but `/mcp`, once per node. */
   readonly app?: (context: AppContext) => AppHandler | Promise<AppHandler>;
 }

@@ -1,8 +1,10 @@
 import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive, KeptAlive } from "./keep-alive.ts";
+import type { Departure, Outbox } from "./outbox.ts";
 import { type ResponseSink, sseHead } from "./response-sink.ts";
-import { type EventRing, wire } from "./retained-events.ts";
+import { type EventRing, type RetainedEvent, wire } from "./retained-events.ts";
 import { eventId, keepAliveComment, primingEvent } from "./sse.ts";
+import type { Unwritten } from "./unwritten.ts";
 
 /** What the streams of one session share. */
 export interface StreamHost {
@@ -12,9 +14,19 @@ export interface StreamHost {
   readonly ring: EventRing;
   readonly keepAlive: KeepAlive;
   readonly holdBack: HoldBack;
+  readonly outbox: Outbox;
+  readonly unwritten: Unwritten;
   now(): number;
   /** A client reads more slowly than the server writes; its stream was ended, to be resumed. */
   overflowed(stream: string): void;
+}
+
+/** Where a stream goes on that began on another node. */
+export interface StreamStart {
+  /** The number of its newest event. */
+  readonly sequence: number;
+  /** The number of the newest event that some connection has carried. */
+  readonly carried: number;
 }
 
 /** After how many milliseconds a client asks again when its stream ends. Clients try only twice. */
@@ -25,20 +37,30 @@ const maxUnreadBytes = 1024 * 1024;
 
 /**
  * One logical stream of events. It outlives the connections that carry it: events are numbered and retained, and a
- * client that comes back with Last-Event-ID goes on where it stopped.
+ * client that comes back with Last-Event-ID goes on where it stopped. What of it is in the session's log outlives the
+ * node, too.
  */
-export class EventStream implements KeptAlive {
+export class EventStream implements KeptAlive, Departure {
   readonly name: string;
   readonly #host: StreamHost;
+  #isLogged: boolean;
   #sink: ResponseSink | undefined;
   /** The number of the newest event. */
-  #sequence = 0;
+  #sequence: number;
+  /** The number of the newest event that may leave: everything that was changed before it is written. */
+  #released: number;
   /** The number of the newest event that was written to some connection. */
-  #written = 0;
+  #written: number;
+  /** Events that may not leave yet, oldest first. */
+  readonly #held: RetainedEvent[] = [];
 
-  constructor(host: StreamHost, name: string) {
+  constructor(host: StreamHost, name: string, isLogged: boolean, start: StreamStart = { sequence: 0, carried: 0 }) {
     this.#host = host;
     this.name = name;
+    this.#isLogged = isLogged;
+    this.#sequence = start.sequence;
+    this.#released = start.sequence;
+    this.#written = start.carried;
   }
 
   get connected(): boolean {
@@ -47,6 +69,10 @@ export class EventStream implements KeptAlive {
 
   get sequence(): number {
     return this.#sequence;
+  }
+
+  get released(): number {
+    return this.#released;
   }
 
   get written(): number {
@@ -60,7 +86,7 @@ export class EventStream implements KeptAlive {
   connect(sink: ResponseSink, after: number): boolean {
     // Its client is gone already: what nobody reads must not count as written.
     if (sink.destroyed) return true;
-    const missed = this.#host.ring.after(this.name, after, this.#sequence);
+    const missed = this.#host.ring.after(this.name, after, this.#released);
     if (missed === undefined) return false;
     this.disconnect();
     sink.writeHead(200, sseHead(this.#host.sessionId));
@@ -68,15 +94,30 @@ export class EventStream implements KeptAlive {
     const text = this.#priming(after) + missed.map(wire).join("");
     if (text === "") sink.flushHeaders();
     else sink.write(text);
-    this.#written = this.#sequence;
+    this.#written = this.#released;
     this.#carry(sink);
     return true;
   }
 
-  /** Sends a message: retained first, then written to the connection, if there is one. */
+  /** Sends a message: retained first, then written to the connection, if there is one, as soon as it may leave. */
   send(json: string): void {
-    const event = { stream: this.name, sequence: ++this.#sequence, json, at: this.#host.now() };
+    this.add(json);
+    this.#host.outbox.pass(this);
+  }
+
+  /** Numbers and retains a message, which {@link leave} lets leave. */
+  add(json: string): void {
+    const event = { stream: this.name, sequence: ++this.#sequence, json, at: this.#host.now(), logged: false };
+    if (this.#isLogged) this.#host.unwritten.event(event);
     this.#host.ring.add(event);
+    this.#held.push(event);
+  }
+
+  /** The oldest event that was held may leave. */
+  leave(): void {
+    const event = this.#held.shift();
+    if (event === undefined) return;
+    this.#released = event.sequence;
     const sink = this.#sink;
     if (sink === undefined) return;
     // Asked before the message is added: one large message is no sign of a client that doesn't read.
@@ -84,19 +125,49 @@ export class EventStream implements KeptAlive {
       this.#giveUp(sink);
       return;
     }
-    this.#written = this.#sequence;
+    this.#written = event.sequence;
     sink.write(wire(event));
+  }
+
+  /** The oldest event that is held. */
+  get next(): string | undefined {
+    return this.#held[0]?.json;
+  }
+
+  /** Puts another message in its place. */
+  replaceNext(json: string): void {
+    const [event] = this.#held;
+    if (event !== undefined) this.#host.ring.replace(event, json);
+  }
+
+  /** From now on, with what is retained of it, the stream is in the session's log. */
+  log(): void {
+    if (this.#isLogged) return;
+    this.#isLogged = true;
+    for (const event of this.#host.ring.of(this.name)) this.#host.unwritten.event(event);
   }
 
   keepAlive(): void {
     if (this.#sink?.writableLength === 0) this.#sink.write(keepAliveComment);
   }
 
-  /** Ends the connection gracefully. The stream goes on: the client may ask for the rest. */
-  disconnect(): void {
+  /**
+   * Ends the connection gracefully, and gives it, unless its client is gone. The stream goes on: the client may ask for
+   * the rest.
+   */
+  disconnect(): ResponseSink | undefined {
     const sink = this.#sink;
+    const isGone = sink?.destroyed === true;
     this.#release();
     sink?.end();
+    return isGone ? undefined : sink;
+  }
+
+  /** Ends the connection with these last words, which nobody can ask for again. */
+  end(text: string): void {
+    const sink = this.#sink;
+    this.#release();
+    sink?.end(text);
   }
 
   #priming(after: number): string {

@@ -16,6 +16,10 @@ export interface ResponseSink {
   readonly writableLength: number;
   /** Whether the connection is gone. */
   readonly destroyed: boolean;
+  /** Whether the whole answer has left: this process has nothing of it any more. */
+  readonly writableFinished: boolean;
+  /** The request that is answered, where it came over a socket. */
+  readonly req?: { readonly socket: { readonly errored?: Error | null } };
   readonly headersSent: boolean;
   /** "close": the answer has ended or its connection is gone. "drain": there is room for more after `write` gave false. */
   once(event: "close" | "drain", listener: () => void): unknown;
@@ -46,4 +50,16 @@ export function answer(sink: ResponseSink, status: number, head: readonly string
 /** Writes a whole JSON answer. */
 export function answerJson(sink: ResponseSink, status: number, body: string, head: readonly string[] = []): void {
   answer(sink, status, ["Content-Type", "application/json", ...head], body);
+}
+
+/** Whether the whole answer has left. To be asked after its end. */
+export function hasLeft(sink: ResponseSink): boolean {
+  // Node 20 says of an answer that broke off on its way that it has finished; its socket knows better.
+  return sink.writableFinished && !sink.req?.socket.errored;
+}
+
+/** Tells once whether the whole answer has left, when that is known. To be called after its end. */
+export function whenLeft(sink: ResponseSink, tell: (whole: boolean) => void): void {
+  if (sink.writableFinished || sink.destroyed) tell(hasLeft(sink));
+  else sink.once("close", () => tell(hasLeft(sink)));
 }

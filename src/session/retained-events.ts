@@ -23,8 +23,10 @@ export const defaultRetention: Retention = {
 export interface RetainedEvent {
   readonly stream: string;
   readonly sequence: number;
-  readonly json: string;
+  json: string;
   readonly at: number;
+  /** Whether it is in the session's log in the registry, or will be with the next write. */
+  logged?: boolean;
 }
 
 /** The event as it goes over the wire. */
@@ -115,9 +117,34 @@ export class EventRing {
     const events: RetainedEvent[] = [];
     for (let index = this.#first; index < this.#events.length; index += 1) {
       const event = this.#events[index] as RetainedEvent;
-      if (event.stream === stream && event.sequence > sequence) events.push(event);
+      if (event.stream === stream && event.sequence > sequence && event.sequence <= last) events.push(event);
     }
     return events.length === last - sequence ? events : undefined;
+  }
+
+  /** What is still kept of a stream. */
+  of(stream: string): RetainedEvent[] {
+    return this.#all().filter((event) => event.stream === stream);
+  }
+
+  /** What is still kept of what is in the session's log. */
+  logged(): RetainedEvent[] {
+    return this.#all().filter((event) => event.logged === true);
+  }
+
+  /** Puts another message in an event's place, before anybody has seen it. */
+  replace(event: RetainedEvent, json: string): void {
+    const before = bytesOf(event);
+    event.json = json;
+    if (!this.#events.includes(event)) return;
+    const bytes = bytesOf(event) - before;
+    this.#bytes += bytes;
+    this.#owner.changed(this, bytes, false);
+  }
+
+  /** The bounds of what is kept of one session. */
+  get retention(): Retention {
+    return this.#owner.retention;
   }
 
   /** Forgets events older than the retention's age. */
@@ -151,6 +178,10 @@ export class EventRing {
     this.#owner.changed(this, -bytes, true);
   }
 
+  #all(): RetainedEvent[] {
+    return this.#events.slice(this.#first) as RetainedEvent[];
+  }
+
   get #length(): number {
     return this.#events.length - this.#first;
   }
@@ -158,5 +189,16 @@ export class EventRing {
   #compact(): void {
     this.#events = this.#events.slice(this.#first);
     this.#first = 0;
+  }
+}
+
+/** Puts what was logged on another node into an empty ring. */
+export function restoreEvents(ring: EventRing, logged: readonly RetainedEvent[]): void {
+  const newest = new Map<string, number>();
+  for (const { stream, sequence, json, at } of logged) {
+    // What was written twice is there twice.
+    if (sequence <= (newest.get(stream) ?? 0)) continue;
+    newest.set(stream, sequence);
+    ring.add({ stream, sequence, json, at, logged: true });
   }
 }

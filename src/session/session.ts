@@ -1,11 +1,15 @@
 import { parseSessionId } from "../model/session-id.ts";
+import type { Principal, SessionChanges, StoredSession } from "../ports/registry.ts";
 import type { ServerDefinition } from "./define-server.ts";
 import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { RetainedEvents } from "./retained-events.ts";
 import type { SessionContext } from "./session-context.ts";
+import type { SessionStore } from "./session-store.ts";
 import { SessionState } from "./state.ts";
+import { SessionTasks } from "./tasks.ts";
 import { SessionTransport } from "./transport.ts";
+import type { EndReason } from "./transport-options.ts";
 import type { McpServerLike } from "./transport-types.ts";
 
 /** What the sessions of a node share. */
@@ -16,11 +20,17 @@ export interface SessionHost {
   readonly keepAlive: KeepAlive;
   readonly holdBack: HoldBack;
   readonly answerAsJson: boolean;
+  /** For how long a message waits for a registry that is away; without it, it leaves at once. */
+  readonly strict?: { readonly holdMs: number } | undefined;
+  /** strict: a call that may not be run twice is noted before it runs. */
+  readonly ledger?: "relaxed" | "strict";
   now(): number;
   /** A stream's client reads more slowly than the server writes. */
   overflowed(session: string, stream: string): void;
   /** The server reported an error that no request answers for. */
   serverFailed(session: string, error: Error): void;
+  /** So many events have left that could not be logged. */
+  leftUnlogged?(session: string, count: number): void;
 }
 
 /** What is known of a session when it begins. */
@@ -29,84 +39,179 @@ export interface SessionStart {
   readonly epoch: number;
   /** "name/version", as the client says. */
   readonly client: string;
+  readonly principal?: Principal | undefined;
+  /** The `initialize` request, as JSON. */
+  readonly initialize?: string;
+  /** Keeps what outlives the node; absent where nothing does. */
+  readonly store?: SessionStore | undefined;
 }
 
 /** How long the end of a session waits for its server. */
 const closeMs = 5_000;
 
-/** One live session: the server made for it, its transport and its state. */
+/** One live session: the server made for it, its transport, its state and its tasks. */
 export class Session {
   readonly id: string;
   readonly home: string;
   readonly epoch: number;
   readonly client: string;
+  readonly principal: Principal | undefined;
   readonly createdAt: number;
   readonly transport: SessionTransport;
+  /** Why the session can't move, if its server said so. */
+  pinned: string | undefined;
   lastSeenAt: number;
-  readonly #server: McpServerLike;
-  readonly #end: AbortController;
+  readonly #host: SessionHost;
+  readonly #state: SessionState;
+  readonly #tasks: SessionTasks;
+  readonly #end = new AbortController();
+  #server: McpServerLike | undefined;
 
-  private constructor(
-    start: SessionStart,
-    now: number,
-    parts: { transport: SessionTransport; server: McpServerLike; end: AbortController },
-  ) {
-    this.id = start.id;
-    this.home = parseSessionId(start.id)?.tag ?? "";
-    this.epoch = start.epoch;
-    this.client = start.client;
-    this.createdAt = now;
-    this.lastSeenAt = now;
-    this.transport = parts.transport;
-    this.#server = parts.server;
-    this.#end = parts.end;
-  }
-
-  /** Makes the session's server and connects it. Rejects with what the person's own code threw. */
-  static async open(host: SessionHost, start: SessionStart): Promise<Session> {
-    const end = new AbortController();
-    const state = new SessionState();
-    const context: SessionContext = {
-      id: start.id,
-      node: host.node,
-      epoch: start.epoch,
-      signal: end.signal,
-      state: (key, initial) => state.cell(key, initial),
-    };
-    const transport = new SessionTransport({
-      sessionId: start.id,
+  private constructor(host: SessionHost, start: SessionStart, stored?: StoredSession) {
+    const { id, epoch, client, principal, store, initialize = "" } = start;
+    this.#host = host;
+    this.id = id;
+    this.home = parseSessionId(id)?.tag ?? "";
+    this.epoch = epoch;
+    this.client = client;
+    this.principal = principal;
+    this.lastSeenAt = host.now();
+    this.createdAt = stored?.record.createdAt ?? this.lastSeenAt;
+    this.pinned = stored?.record.pinned;
+    this.#state = new SessionState({
+      ...(stored && { stored: stored.state }),
+      onTouched: () => this.transport.outbox.touched(),
+    });
+    this.transport = new SessionTransport({
+      sessionId: id,
+      epoch,
       ring: host.retained.ring(),
       keepAlive: host.keepAlive,
       holdBack: host.holdBack,
       answerAsJson: host.answerAsJson,
+      keeping: store && {
+        store,
+        state: this.#state,
+        journal: stored?.record.journal ?? { initialize },
+        stored,
+        strict: host.strict,
+        ledger: host.ledger ?? "relaxed",
+        leftUnlogged: (count) => host.leftUnlogged?.(id, count),
+      },
       now: host.now,
-      overflowed: (stream) => host.overflowed(start.id, stream),
+      overflowed: (stream) => host.overflowed(id, stream),
     });
-    transport.onerror = (error) => host.serverFailed(start.id, error);
-    try {
-      const server = await host.definition.create({ session: context });
-      await server.connect(transport as never);
-      return new Session(start, host.now(), { transport, server, end });
-    } catch (error) {
-      // What the person's own code had begun before it failed ends by this.
-      end.abort();
-      throw error;
-    }
+    this.transport.onerror = (error) => host.serverFailed(id, error);
+    this.#tasks = new SessionTasks({
+      state: this.#state,
+      failed: (name, error) =>
+        host.serverFailed(id, new Error(`The task ${name} failed: ${error.message}`, { cause: error })),
+    });
+  }
+
+  /** Makes the session's server and connects it. Rejects with what the person's own code threw. */
+  static async open(host: SessionHost, start: SessionStart): Promise<Session> {
+    const session = new Session(host, start);
+    await session.#begin(false);
+    return session;
   }
 
   /**
-   * Ends this node's copy: its calls are answered, its streams end, its server is closed, its signal aborts. Never
-   * rejects: whatever the person's own code throws here, the session is over.
+   * Makes a server that goes on where the one before it stopped, of the epoch that the record says. Rejects with what
+   * the person's own code threw, and when the server does not take up what the client had told the one before it.
    */
-  async close(): Promise<Error | undefined> {
-    this.#end.abort();
+  static async restore(
+    host: SessionHost,
+    stored: StoredSession,
+    { store }: { readonly store: SessionStore },
+  ): Promise<Session> {
+    const { id, epoch, client = "", principal, journal } = stored.record;
+    if (journal === undefined) {
+      throw new Error(`The session ${id} can't be restored: nothing is kept of how its client began it`);
+    }
+    const session = new Session(host, { id, epoch, client, principal, store }, stored);
+    await session.#begin(true);
+    return session;
+  }
+
+  /** All that is kept of the session, for writing it anew. */
+  snapshot(): SessionChanges {
+    const { outbox, kept } = this.transport;
+    const failure = outbox.gather();
+    if (failure !== undefined) this.#host.serverFailed(this.id, failure);
+    this.#state.lost();
+    const state = this.#state.changes();
+    // What of it is unwritten is the outbox's to see written, as before.
+    if (state !== undefined) this.#state.kept(state);
+    return { ...kept, ...(state && { state }), ...(this.pinned !== undefined && { pinned: this.pinned }) };
+  }
+
+  /**
+   * The registry has nothing of the session any more but its record, which the caller has claimed again or will: all that
+   * is kept of it is written again, with the next write or soon.
+   */
+  unkept(): void {
+    this.#state.lost();
+    if (this.pinned !== undefined) this.#pin(this.pinned);
+    this.transport.unkept();
+  }
+
+  /**
+   * Ends this node's copy: its calls are answered, its streams end, its tasks end, its server is closed, its signal
+   * aborts. Where the session goes on elsewhere, what is unwritten is written first, as far as it is still this node's.
+   * Never rejects: whatever the person's own code throws here, the session is over.
+   */
+  async close(reason: EndReason = "closed"): Promise<Error | undefined> {
     try {
-      await this.transport.close();
+      const tasks = this.#tasks.end(reason);
+      if (reason === "moved" || reason === "node-stopping") {
+        await tasks;
+        await this.transport.outbox.flush();
+      }
+      this.#end.abort();
+      this.transport.end(reason);
+      await tasks;
       await this.#closeServer();
       return undefined;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
+  }
+
+  async #begin(restored: boolean): Promise<void> {
+    try {
+      const server = await this.#host.definition.create({ session: this.#context() });
+      this.#server = server;
+      await server.connect(this.transport as never);
+      this.#state.begun();
+      if (restored) await this.transport.replay();
+      this.#tasks.begin(restored);
+    } catch (error) {
+      // What the person's own code had begun before it failed ends by this.
+      await this.close("owner-lost");
+      throw error;
+    }
+  }
+
+  #context(): SessionContext {
+    return {
+      id: this.id,
+      node: this.#host.node,
+      epoch: this.epoch,
+      principal: this.principal,
+      signal: this.#end.signal,
+      state: (key, initial, options) => this.#state.cell(key, initial, options),
+      task: (name, run, options) => this.#tasks.declare(name, run, options),
+      pin: (why) => this.#pin(why),
+    };
+  }
+
+  #pin(why: string): void {
+    this.pinned = why;
+    const { outbox, unwritten } = this.transport;
+    if (!outbox.keeps) return;
+    unwritten.pinned(why);
+    outbox.soon();
   }
 
   /** The person's own code may wait here for something that never comes, and a stopping node must not wait with it. */
@@ -116,7 +221,7 @@ export class Session {
       timer = setTimeout(() => reject(new Error(`The server did not close within ${closeMs} ms`)), closeMs);
     });
     try {
-      await Promise.race([this.#server.close(), late]);
+      await Promise.race([this.#server?.close(), late]);
     } finally {
       clearTimeout(timer);
     }

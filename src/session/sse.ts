@@ -25,6 +25,15 @@ export interface EventPlace {
 /** The standalone stream of a session (GET); the streams of calls have names that begin with "c". */
 export const standaloneStream = "s";
 
+/**
+ * The name of a session's nth call stream. Each owner counts anew, so the names of later epochs carry theirs: no name
+ * comes twice in a session's life.
+ */
+export function callStreamName(number: number, epoch: number): string {
+  const name = `c${number.toString(36)}`;
+  return epoch === 1 ? name : `${name}_${epoch.toString(36)}`;
+}
+
 /** Event ids are unique in a session across its streams (2025-11-25, Streamable HTTP, Resumability). */
 export function eventId(stream: string, sequence: number): string {
   return `${stream}-${sequence}`;
@@ -32,6 +41,6 @@ export function eventId(stream: string, sequence: number): string {
 
 /** The place that an id names, or undefined for an id that no node gave out. */
 export function parseEventId(id: string): EventPlace | undefined {
-  const match = /^(s|c[0-9a-z]{1,16})-(\d{1,15})$/.exec(id);
+  const match = /^(s|c[0-9a-z]{1,16}(?:_[0-9a-z]{1,11})?)-(\d{1,15})$/.exec(id);
   return match === null ? undefined : { stream: match[1] as string, sequence: Number(match[2]) };
 }

@@ -1,66 +1,68 @@
-import { refusalBody } from "../model/refusal.ts";
-import { CallStream } from "./call-stream.ts";
-import { EventStream, type StreamHost } from "./event-stream.ts";
+import type { Journal, SessionChanges } from "../ports/registry.ts";
+import { outcome } from "./call-outcomes.ts";
+import { type CallHost, CallStream } from "./call-stream.ts";
+import { Calls } from "./calls.ts";
+import { EpochIds } from "./epoch-ids.ts";
+import { EventStream } from "./event-stream.ts";
 import type { HoldBack } from "./hold-back.ts";
-import {
-  errorCode,
-  errorText,
-  isInitialize,
-  isRequest,
-  isResponse,
-  type JsonRpcMessage,
-  type RequestId,
-} from "./json-rpc.ts";
+import { SessionJournal } from "./journal.ts";
+import { errorCode, errorText, isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from "./json-rpc.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import { Ledger } from "./ledger.ts";
 import { messageExtra, type Origin } from "./message-extra.ts";
+import { type Departure, Outbox } from "./outbox.ts";
+import { OwnRequests } from "./own-requests.ts";
+import { answerEnded, answerGone, PastStreams } from "./past-streams.ts";
+import { PostBody } from "./post-body.ts";
 import { canBePrimed, sessionRevisions } from "./protocol-version.ts";
-import { answer, answerJson, type ResponseSink, sseHead } from "./response-sink.ts";
-import { type EventRing, wire } from "./retained-events.ts";
-import { parseEventId, standaloneStream } from "./sse.ts";
+import { Repeatable } from "./repeatable.ts";
+import { replay } from "./replay.ts";
+import { answer, answerJson, type ResponseSink } from "./response-sink.ts";
+import { type EventRing, restoreEvents } from "./retained-events.ts";
+import { callStreamName, parseEventId, standaloneStream } from "./sse.ts";
+import type { EndReason, TransportOptions } from "./transport-options.ts";
 import type { McpTransport, MessageExtra, SendOptions } from "./transport-types.ts";
-
-export interface TransportOptions {
-  readonly sessionId: string;
-  readonly ring: EventRing;
-  readonly keepAlive: KeepAlive;
-  readonly holdBack: HoldBack;
-  /** Whether quick answers leave as JSON instead of server-sent events. */
-  readonly answerAsJson: boolean;
-  now(): number;
-  overflowed(stream: string): void;
-}
-
-/** How many finished call streams a session remembers, so that a late resume is answered rightly. */
-const maxFinished = 256;
+import { loggedEvent, Unwritten } from "./unwritten.ts";
 
 const noExtra: Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> = {};
+
+/** For requests that come from no client. */
+const ownOrigin: Origin = { method: "POST", url: "/mcp", headers: {} };
 
 /**
  * One session's transport: the SDKs' public `Transport` interface, straight on Node's request and response. It is
  * given messages and connections whose HTTP side has been checked, and routes each message of the server to the stream
  * that it belongs to (2025-11-25, Streamable HTTP).
  */
-export class SessionTransport implements McpTransport, StreamHost {
+export class SessionTransport implements McpTransport, CallHost {
   readonly sessionId: string;
   readonly ring: EventRing;
   readonly keepAlive: KeepAlive;
   readonly holdBack: HoldBack;
+  readonly outbox: Outbox;
+  readonly unwritten: Unwritten;
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
   onmessage?: ((message: JsonRpcMessage, extra?: MessageExtra) => void) | undefined;
   canBePrimed = false;
 
   readonly #options: TransportOptions;
+  readonly #epoch: number;
   #supported: readonly string[] = sessionRevisions;
   #protocolVersion: string | undefined;
-  #initialize: RequestId | undefined;
-  /** Calls that have begun and not ended, by request id. */
-  readonly #calls = new Map<RequestId, CallStream>();
-  /** Call streams that have ended: their names, and the number of their last event. Oldest first. */
-  readonly #finished = new Map<string, number>();
+  readonly #own: OwnRequests;
+  readonly #repeatable: Repeatable;
+  readonly #ledger: Ledger;
+  readonly #calls: Calls;
+  readonly #journal: SessionJournal | undefined;
+  /** How requests to the client are numbered on the wire; absent in the first epoch, where as the server does. */
+  readonly #ids: EpochIds | undefined;
+  /** Call streams whose clients may ask for the rest. */
+  readonly #named = new Map<string, CallStream>();
+  readonly #past: PastStreams;
   readonly #standalone: EventStream;
   #streams = 0;
-  #closed = false;
+  #ended: EndReason | undefined;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -68,7 +70,57 @@ export class SessionTransport implements McpTransport, StreamHost {
     this.ring = options.ring;
     this.keepAlive = options.keepAlive;
     this.holdBack = options.holdBack;
-    this.#standalone = new EventStream(this, standaloneStream);
+    const { keeping, epoch = 1, now } = options;
+    const stored = keeping?.stored;
+    this.#epoch = epoch;
+    this.#ids = epoch > 1 ? new EpochIds(epoch) : undefined;
+    // The newest number is known also by what was carried, should the log itself have been lost.
+    const carried = stored?.carried ?? 0;
+    const sequence = Math.max(stored?.sequence ?? 0, carried);
+    this.unwritten = new Unwritten(this.ring.retention, carried);
+    this.outbox = new Outbox({
+      store: keeping?.store,
+      state: keeping?.state,
+      strict: keeping?.strict,
+      unwritten: this.unwritten,
+      carried: () => this.#standalone.written,
+      isIdle: () => this.#calls.isIdle,
+      leftUnlogged: (count) => keeping?.leftUnlogged(count),
+      failed: (error) => this.onerror?.(error),
+    });
+    this.#standalone = new EventStream(this, standaloneStream, keeping !== undefined, { sequence, carried });
+    const deliver = (message: JsonRpcMessage, extra: MessageExtra) => this.#deliver(message, extra);
+    this.#own = new OwnRequests((request) => deliver(request, messageExtra(ownOrigin, noExtra)));
+    this.#repeatable = new Repeatable((method, params, ms) => this.#own.ask(method, params, ms));
+    this.#ledger = new Ledger({
+      unwritten: this.unwritten,
+      now,
+      isRepeatable: (request) => this.#repeatable.known(request) === true,
+      soon: () => this.outbox.soon(),
+    });
+    this.#journal = keeping && new SessionJournal(keeping.journal);
+    this.#calls = new Calls({
+      outbox: this.outbox,
+      unwritten: this.unwritten,
+      ledger: this.#ledger,
+      repeatable: this.#repeatable,
+      journal: this.#journal,
+      notesFirst: keeping?.ledger === "strict",
+      initialized: (result) => this.#noteVersion(result),
+      deliver,
+    });
+    this.#past = new PastStreams({
+      host: this,
+      calls: this.#calls,
+      ledger: this.#ledger,
+      goesOn: (stream) => this.#named.set(stream.name, stream),
+      deliver,
+    });
+    if (stored === undefined) this.outbox.sleep();
+    else {
+      restoreEvents(this.ring, stored.events);
+      this.#ledger.restore(stored.ledger);
+    }
   }
 
   /** The revision that initialize settled on. */
@@ -80,15 +132,33 @@ export class SessionTransport implements McpTransport, StreamHost {
     return this.#supported;
   }
 
-  /** Calls that have begun and not ended. */
+  /** Calls that have begun, and whose answers have not left. */
   get inFlight(): number {
-    return this.#calls.size;
+    return this.#calls.inFlight;
   }
 
   /** Streams that a connection carries now. */
   get streams(): number {
-    const calls = [...new Set(this.#calls.values())].filter((call) => call.events?.connected === true);
+    const calls = [...this.#named.values()].filter((call) => call.events?.connected === true);
     return calls.length + (this.#standalone.connected ? 1 : 0);
+  }
+
+  /** What the registry has, or is to have, of the session's streams, calls and journal. */
+  get kept(): SessionChanges & { readonly journal: Journal | undefined } {
+    return {
+      events: this.ring.logged().map(loggedEvent),
+      carried: this.#standalone.written,
+      begun: this.#ledger.entries(this.#calls.streams),
+      journal: this.#journal?.all,
+    };
+  }
+
+  /** The registry has nothing of the session any more: all is written again, with the next write or soon. */
+  unkept(): void {
+    if (this.#journal === undefined) return;
+    const { initialize: _, ...journal } = this.#journal.all;
+    this.unwritten.again(this.ring.logged(), this.#ledger.entries(this.#calls.streams), journal);
+    this.outbox.soon();
   }
 
   now(): number {
@@ -105,39 +175,52 @@ export class SessionTransport implements McpTransport, StreamHost {
 
   async start(): Promise<void> {}
 
-  /** Takes the messages of one POST; `sink` gets the answer when each request among them has its response. */
-  accept(messages: readonly JsonRpcMessage[], sink: ResponseSink, origin: Origin): void {
-    if (this.#closed) {
-      answerEnded(sink);
+  /**
+   * Takes the messages of one POST; `sink` gets the answer when each request among them has its response.
+   *
+   * @param body the text that the messages were read from: a repeat is known by it
+   */
+  accept(messages: readonly JsonRpcMessage[], sink: ResponseSink, origin: Origin, body?: string): void {
+    const requests = messages.filter(isRequest);
+    if (this.#ended !== undefined || this.outbox.isLost) {
+      answerEnded(sink, this.#ended, requests[0]?.id);
       return;
     }
-    const requests: RequestId[] = [];
-    for (const message of messages) {
-      if (!isRequest(message)) continue;
-      if (this.#calls.has(message.id) || requests.includes(message.id)) {
-        const fault = `Invalid Request: id ${JSON.stringify(message.id)} belongs to a request that is still running`;
-        answerJson(sink, 400, errorText(message.id, errorCode.invalidRequest, fault));
-        return;
-      }
-      requests.push(message.id);
-      if (isInitialize(message)) this.#initialize = message.id;
-    }
+    this.outbox.wake();
     if (requests.length === 0) {
-      for (const message of messages) this.#deliver(message, messageExtra(origin, noExtra));
+      for (const message of messages) this.#hear(message, messageExtra(origin, noExtra));
       answer(sink, 202, [], "");
       return;
     }
+    const intake = this.#calls.judge(requests, body);
+    if (intake.kind === "id-in-use") {
+      const fault = `Invalid Request: id ${JSON.stringify(intake.id)} belongs to a request that is still running`;
+      answerJson(sink, 400, errorText(intake.id, errorCode.invalidRequest, fault));
+      return;
+    }
+    const { told } = intake;
     this.#streams += 1;
-    const call = new CallStream(this, `c${this.#streams.toString(36)}`, sink, requests, this.#options.answerAsJson);
-    for (const id of requests) this.#calls.set(id, call);
-    const extra = messageExtra(origin, this.canBePrimed ? this.#closers(call) : noExtra);
-    for (const message of messages) this.#deliver(message, extra);
+    const stream = new CallStream(this, callStreamName(this.#streams, this.#epoch), {
+      sink,
+      body: this.outbox.keeps && body !== undefined ? PostBody.ofText(body) : undefined,
+      asJson: this.#options.answerAsJson,
+    });
+    for (const request of requests) {
+      const isRepeat = told?.has(request.id) === true;
+      const call = stream.add(request, isRepeat);
+      if (!isRepeat) this.#calls.add(call);
+    }
+    const extra = messageExtra(origin, this.canBePrimed ? this.#closers(stream) : noExtra);
+    for (const message of messages) {
+      if (!isRequest(message)) this.#hear(message, extra);
+      else this.#take(message, stream, told?.get(message.id), extra);
+    }
   }
 
   /** Opens the standalone stream, from the first message that no connection has carried yet. */
   listen(sink: ResponseSink): void {
-    if (this.#closed) {
-      answerEnded(sink);
+    if (this.#ended !== undefined || !this.outbox.owns()) {
+      answerEnded(sink, this.#ended);
       return;
     }
     if (this.#standalone.connected) {
@@ -147,67 +230,122 @@ export class SessionTransport implements McpTransport, StreamHost {
     }
     if (!this.#standalone.connect(sink, this.#standalone.written)) {
       // What waited for a first connection has outgrown its bounds; the stream goes on from here.
-      this.#standalone.connect(sink, this.#standalone.sequence);
+      this.#standalone.connect(sink, this.#standalone.released);
     }
   }
 
   /** Lets a connection go on with the stream that an event id names, from the event after it. */
-  resume(sink: ResponseSink, lastEventId: string): void {
-    if (this.#closed) {
-      answerEnded(sink);
+  resume(sink: ResponseSink, lastEventId: string, origin: Origin = ownOrigin): void {
+    if (this.#ended !== undefined || !this.outbox.owns()) {
+      answerEnded(sink, this.#ended);
       return;
     }
     const place = parseEventId(lastEventId);
-    const stream = place && this.#openStream(place.stream);
     if (place === undefined) {
       answerJson(sink, 400, errorText(null, errorCode.transport, "Invalid event ID format"));
       return;
     }
-    if (stream === undefined) {
-      this.#resumeFinished(sink, place.stream, place.sequence);
-      return;
-    }
-    if (place.sequence > stream.sequence || !stream.connect(sink, place.sequence)) this.#answerGone(sink, lastEventId);
+    const { stream: name, sequence } = place;
+    const stream = name === standaloneStream ? this.#standalone : this.#named.get(name)?.events;
+    if (stream === undefined) this.#past.resume(sink, place, origin);
+    else if (sequence > stream.released || !stream.connect(sink, sequence)) answerGone(sink, place);
   }
 
   send(message: JsonRpcMessage, options?: SendOptions): Promise<void> {
-    if (this.#closed) return this.#tooLate("the session");
+    if (this.#ended !== undefined) return this.#tooLate("the session");
+    const related = options?.relatedRequestId;
+    if (this.#own.takes(message, related)) return settled;
     const answers = isResponse(message);
-    const request = answers ? message.id : options?.relatedRequestId;
+    const request = answers ? message.id : related;
     const call = request === undefined ? undefined : this.#calls.get(request);
     if (request !== undefined && call === undefined) return this.#tooLate(`request ${String(request)}`);
+    const failure = this.outbox.gather();
+    if (failure !== undefined) this.onerror?.(failure);
+    if (answers && call !== undefined) return this.#calls.answer(call, message, failure);
+    if (message.method === "notifications/tools/list_changed") this.#repeatable.forget();
     let json: string;
     try {
-      json = JSON.stringify(message);
+      json = JSON.stringify(this.#ids === undefined ? message : this.#ids.outgoing(message));
     } catch (error) {
-      // A BigInt, say. The server has done its part, so without this the client would wait for ever.
-      if (answers && call !== undefined) this.#settle(message.id, call, internalError(message.id));
       return Promise.reject(error);
     }
     if (call === undefined) {
       this.#standalone.send(json);
-    } else if (answers) {
-      this.#noteInitialize(message);
-      this.#settle(message.id, call, json);
     } else {
-      call.send(json);
+      call.stream.send(json);
       // The server waits for the client's answer to this one, so it can't wait for the call's own answer.
-      if (isRequest(message)) call.open();
+      if (isRequest(message)) call.stream.open();
     }
     return settled;
   }
 
+  /** Says to a fresh server again what its client had said to the one before it. */
+  async replay(): Promise<void> {
+    if (this.#journal === undefined) throw new Error("There is no journal of this session to restore it from");
+    await replay(this.#journal.all, {
+      ask: (method, params, ms) => this.#own.ask(method, params, ms),
+      notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin, noExtra)),
+      initialized: ({ result }) => this.#noteVersion(result),
+      refused: (error) => this.onerror?.(error),
+    });
+  }
+
   /** Ends the transport. Calls without a response get an error response, so that no client waits for them. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const [request, call] of [...this.#calls]) {
-      const fault = "The session ended before this request had its response";
-      this.#settle(request, call, errorText(request, errorCode.session, fault));
-    }
+    this.end("closed");
+  }
+
+  /**
+   * Ends the transport. Where the session goes on elsewhere, its streams end without a last word, so that their clients
+   * ask there; else each call gets an error response, so that no client waits for it.
+   */
+  end(reason: EndReason): void {
+    if (this.#ended !== undefined) return;
+    const goesOn = this.outbox.keeps && reason !== "closed" && reason !== "expired";
+    if (!goesOn) this.outbox.letGo();
+    this.#ended = reason;
+    if (goesOn || this.outbox.isLost) this.#calls.abandonAll(outcome.nodeLost);
+    else this.#calls.endAll("The session ended before this request had its response");
+    this.outbox.lose();
+    this.#own.stop();
+    this.#ledger.stop();
     this.#standalone.disconnect();
     this.ring.clear();
     this.onclose?.();
+  }
+
+  /** A call stream takes longer: see {@link CallHost}. */
+  begin(stream: CallStream, opening: Departure): void {
+    this.#named.set(stream.name, stream);
+    this.#calls.note(stream, opening);
+  }
+
+  left(stream: CallStream, sink: ResponseSink | undefined): void {
+    if (stream.events !== undefined) {
+      this.#named.delete(stream.name);
+      this.#past.add(stream.name, stream.events.sequence);
+    }
+    if (this.outbox.keeps) this.#calls.left(stream, sink);
+  }
+
+  #take(request: JsonRpcRequest, stream: CallStream, told: string | undefined, extra: MessageExtra): void {
+    if (told !== undefined) {
+      stream.settle(told);
+      return;
+    }
+    const call = this.#calls.get(request.id);
+    // A notification of the same batch may have cancelled it.
+    if (call?.stream === stream) this.#calls.run(call, extra);
+  }
+
+  /** A notification or a response of the client. */
+  #hear(message: JsonRpcMessage, extra: MessageExtra): void {
+    // A fresh server has been told already.
+    if (this.#options.keeping?.stored !== undefined && message.method === "notifications/initialized") return;
+    const heard = this.#ids === undefined ? message : this.#ids.incoming(message);
+    if (heard === undefined) return;
+    this.#deliver(heard, extra);
+    if (heard.method === "notifications/cancelled") this.#calls.cancel(heard.params?.requestId);
   }
 
   #deliver(message: JsonRpcMessage, extra: MessageExtra): void {
@@ -215,33 +353,16 @@ export class SessionTransport implements McpTransport, StreamHost {
       this.onmessage?.(message, extra);
     } catch (error) {
       const call = isRequest(message) ? this.#calls.get(message.id) : undefined;
-      if (isRequest(message) && call !== undefined) this.#settle(message.id, call, internalError(message.id));
+      if (call !== undefined) this.#calls.fail(call);
       this.onerror?.(error instanceof Error ? error : new Error(String(error)));
     }
-    if (message.method === "notifications/cancelled") this.#cancel(message.params?.requestId);
   }
 
-  /** Servers give a cancelled request no response (2025-11-25, Cancellation), so nothing else would end its stream. */
-  #cancel(request: unknown): void {
-    const call = this.#calls.get(request as RequestId);
-    if (call !== undefined && request !== this.#initialize) this.#settle(request as RequestId, call);
-  }
-
-  #noteInitialize(message: JsonRpcMessage): void {
-    if (message.id !== this.#initialize) return;
-    this.#initialize = undefined;
-    const version = message.result?.protocolVersion;
+  #noteVersion(result: JsonRpcMessage["result"]): void {
+    const version = result?.protocolVersion;
     if (typeof version !== "string") return;
     this.#protocolVersion = version;
     this.canBePrimed = canBePrimed(version);
-  }
-
-  #openStream(name: string): EventStream | undefined {
-    if (name === standaloneStream) return this.#standalone;
-    for (const call of this.#calls.values()) {
-      if (call.name === name) return call.events;
-    }
-    return undefined;
   }
 
   #tooLate(what: string): Promise<void> {
@@ -249,61 +370,14 @@ export class SessionTransport implements McpTransport, StreamHost {
     return settled;
   }
 
-  /** Ends a request: with its response, or without one. */
-  #settle(request: RequestId, call: CallStream, response?: string): void {
-    this.#calls.delete(request);
-    if (!call.settle(request, response)) return;
-    if (call.events === undefined) return;
-    this.#finished.set(call.name, call.events.sequence);
-    if (this.#finished.size > maxFinished) {
-      const [oldest] = this.#finished.keys();
-      this.#finished.delete(oldest as string);
-    }
-  }
-
   /** Ways for the server to end connections early; the client comes back with Last-Event-ID (SEP-1699, polling). */
-  #closers(call: CallStream): Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> {
+  #closers(stream: CallStream): Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> {
     return {
-      closeSSEStream: () => {
-        // A tool may come with this when its call is over, and then there is nothing to end.
-        if (call.unanswered.size > 0) call.open().disconnect();
-      },
-      closeStandaloneSSEStream: () => this.#standalone.disconnect(),
+      // A tool may come with this when its call is over, and then there is nothing to end.
+      closeSSEStream: () => stream.cut(),
+      closeStandaloneSSEStream: () => void this.#standalone.disconnect(),
     };
-  }
-
-  #resumeFinished(sink: ResponseSink, stream: string, sequence: number): void {
-    const last = this.#finished.get(stream);
-    const missed = last === undefined || sequence > last ? undefined : this.ring.after(stream, sequence, last);
-    if (missed === undefined) {
-      this.#answerGone(sink, `${stream}-${sequence}`);
-      return;
-    }
-    if (missed.length === 0) {
-      // 204 tells a client that there is nothing more; an empty stream would make it ask again.
-      sink.writeHead(204, []);
-      sink.end();
-      return;
-    }
-    const body = missed.map(wire).join("");
-    sink.writeHead(200, sseHead(this.sessionId, Buffer.byteLength(body)));
-    sink.end(body);
-  }
-
-  #answerGone(sink: ResponseSink, lastEventId: string): void {
-    const fault = `What followed event ${lastEventId} is not kept any more. Open a stream without Last-Event-ID.`;
-    answerJson(sink, 400, errorText(null, errorCode.transport, fault));
   }
 }
 
 const settled = Promise.resolve();
-
-/** What a client is told when its server failed to answer: the log says more, the client need not know. */
-function internalError(request: RequestId): string {
-  return errorText(request, errorCode.internal, "Internal error");
-}
-
-/** For a request that reached the session in the moment of its end. */
-function answerEnded(sink: ResponseSink): void {
-  answerJson(sink, 404, JSON.stringify(refusalBody("closed", null)));
-}

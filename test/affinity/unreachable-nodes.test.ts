@@ -5,7 +5,11 @@ import { call, initialize } from "../support/raw-mcp.ts";
 let cluster: Cluster;
 beforeEach(async () => {
   // No sign of life is believed, however young: so that a freeze is met at once, and the lease is not over meanwhile.
-  cluster = await startCluster({ nodes: 3, server: "yardstick", args: ["--lease", "20s", "--probe", "0ms"] });
+  cluster = await startCluster({
+    nodes: 3,
+    server: "yardstick",
+    args: ["--policy", "reject", "--lease", "20s", "--probe", "0ms"],
+  });
 });
 afterEach(() => cluster?.stop());
 
@@ -28,12 +32,12 @@ describe("a request for a session whose node can't be reached", () => {
     });
   });
 
-  test("is refused as misrouted when the node is dead and its lease not over", async () => {
+  test("is refused as owner-gone when the node is provably dead, though its lease is not over", async () => {
     const session = await initialize(at(0));
     await cluster.kill(0);
     const { status, body } = await call(at(1), session, "where", {}, 7);
     expect(status).toBe(404);
-    expect(body).toMatchObject({ id: 7, error: { data: { reason: "misrouted", next: "retry" } } });
+    expect(body).toMatchObject({ id: null, error: { data: { reason: "owner-gone", next: "initialize" } } });
   });
 
   test("ends gracefully, never hangs, when the node dies in the middle of its answer", async () => {

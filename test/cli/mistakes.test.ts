@@ -126,7 +126,7 @@ test("wrong usage ends with status 2 and says what is right", async () => {
     [["nodes", "--nonsense"], "unknown option '--nonsense'"],
     [["close"], "missing required argument 'id'"],
     [["up", "--nodes", "many"], '--nodes is "many". Give a whole number from 1 to 100.'],
-    [["up", "--policy", "resume"], '--policy is "resume". Give "reject".'],
+    [["up", "--policy", "adopt"], '--policy is "adopt". Give "resume" or "reject".'],
     [["serve"], "mooring serve needs a module."],
   ] as const) {
     const { code, stdout, stderr, logs } = await runMooring(args, { environment: { XDG_STATE_HOME: folder } });

@@ -107,9 +107,9 @@ describe("a name", () => {
     });
     expect(first.process.logs()).toContainEqual(expect.objectContaining({ level: "error", event: "node-lost" }));
     expect(await nodes(second)).toMatchObject([{ name: "node-1", pid: second.pid }]);
-    // What the first one held went with it.
-    const answer = await call(`${second.url}/mcp`, session, "where");
-    expect(answer).toMatchObject({ status: 404, body: { error: { data: { reason: "owner-gone" } } } });
+    // What the first one held goes on there.
+    const { body } = await call(`${second.url}/mcp`, session, "where");
+    expect(body.result?.structuredContent).toMatchObject({ pid: second.pid, session, epoch: 2 });
   });
 });
 

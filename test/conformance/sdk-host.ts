@@ -7,6 +7,8 @@ import {
 } from "@modelcontextprotocol/node";
 import type { EventStore, McpServer } from "@modelcontextprotocol/server";
 import type { ServerDefinition } from "mooring";
+import { SessionState } from "../../src/session/state.ts";
+import { SessionTasks } from "../../src/session/tasks.ts";
 import { listen } from "./listen.ts";
 
 /** Events of one session, kept until the session's host is gone: enough for one run of the suite. */
@@ -38,6 +40,7 @@ export async function startSdkHost(
   node = { name: "sdk", tag: "aaaaaa" },
 ): Promise<{ url: string; stop(): Promise<void> }> {
   const transports = new Map<string, NodeStreamableHTTPServerTransport>();
+  const endings = new Set<() => Promise<void>>();
   const hostIsLocal = localhostHostValidation();
   const originIsLocal = localhostOriginValidation();
 
@@ -51,21 +54,24 @@ export async function startSdkHost(
       onsessioninitialized: (opened) => void transports.set(opened, transport),
       onsessionclosed: (closed) => void transports.delete(closed),
     });
-    const state = new Map<string, { value: unknown }>();
+    // What a session has besides its transport is Mooring's own.
+    const state = new SessionState({ onTouched() {} });
+    const tasks = new SessionTasks({ state, failed() {} });
     const server = await definition.create({
       session: {
         id,
         node,
         epoch: 1,
+        principal: undefined,
         signal: ended.signal,
-        state<T>(key: string, initial: T) {
-          const cell = state.get(key) ?? { value: initial };
-          state.set(key, cell);
-          return cell as { value: T };
-        },
+        state: (key, initial, options) => state.cell(key, initial, options),
+        task: (name, run, options) => tasks.declare(name, run, options),
+        pin() {},
       },
     });
     await (server as McpServer).connect(transport);
+    tasks.begin(false);
+    endings.add(() => tasks.end("closed"));
     return transport;
   }
 
@@ -84,6 +90,7 @@ export async function startSdkHost(
   return {
     url: `${url}/mcp`,
     async stop() {
+      await Promise.all([...endings].map((end) => end()));
       await Promise.all([...transports.values()].map((transport) => transport.close()));
       await stop();
     },

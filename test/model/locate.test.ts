@@ -1,148 +1,135 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Knowledge, type Location, locate, type PeerAnswer } from "../../src/model/locate.ts";
+import { type Knowledge, type Location, locate, type PeerAnswer, type RegistryAnswer } from "../../src/model/locate.ts";
 
 const owner = { tag: "k3f9q2", incarnation: "one" };
+const other = { tag: "m4m4m4", incarnation: "two" };
+const home = owner.tag;
+
+const up = { owner: other, epoch: 3, ownerIs: "up", ownerIsDirect: true, canRelay: true } as const;
+const over = { ...up, ownerIs: "over", ownerIsDirect: false } as const;
+const self = { ...up, ownerIs: "self", ownerIsDirect: false, canRelay: false } as const;
+const said = (...answers: [string, PeerAnswer][]) => new Map(answers);
+const elsewhere = { local: false, policy: "resume" } as const;
+
+const adopt: Location = { kind: "adopt", epoch: 3, owner: other };
+const wait: Location = { kind: "wait", owner: other };
+const gone: Location = { kind: "refuse", reason: "owner-gone", owner: other };
+const misrouted: Location = { kind: "refuse", reason: "misrouted", owner: other };
 
 const cases: readonly [name: string, known: Knowledge, goes: Location][] = [
   ["a session held here is served here", { local: true }, { kind: "here" }],
-  ["one held here is served here whatever else is said", { local: true, registry: "none" }, { kind: "here" }],
-  ["the registry is asked only when this node knows nothing", { local: false }, { kind: "ask-registry" }],
+  ["one held here is served here whatever else is said", { local: true, registry: "none", home }, { kind: "here" }],
+  ["the registry is asked only when this node knows nothing", elsewhere, { kind: "ask-registry" }],
   ["a closed one is refused without asking", { local: false, ended: "closed" }, { kind: "refuse", reason: "closed" }],
   ["an expired one too", { local: false, ended: "expired" }, { kind: "refuse", reason: "expired" }],
   ["one whose server ended too", { local: false, ended: "server-gone" }, { kind: "refuse", reason: "server-gone" }],
-  ["nobody knows it", { local: false, registry: "none" }, { kind: "refuse", reason: "unknown" }],
   [
-    "its owner is up elsewhere",
-    { local: false, registry: { owner, ownerIsUp: true } },
-    { kind: "refuse", reason: "misrouted", owner },
+    "one that ended here is looked for nowhere",
+    { ...elsewhere, home, ended: "closed" },
+    { kind: "refuse", reason: "closed" },
   ],
+  ["nobody knows it", { ...elsewhere, registry: "none" }, { kind: "refuse", reason: "unknown" }],
+  ["first to where it was found last", { ...elsewhere, note: other.tag, home }, { kind: "relay", to: other.tag }],
+  ["then to its home, and the registry isn't asked", { ...elsewhere, home }, { kind: "relay", to: home }],
+  ["after both said no", { ...elsewhere, home, answers: said([home, "not-here"]) }, { kind: "ask-registry" }],
+  ["after its home gave no answer", { ...elsewhere, home, answers: said([home, "silent"]) }, { kind: "ask-registry" }],
+  ["to the owner that the registry names", { ...elsewhere, registry: up }, { kind: "relay", to: other.tag }],
   [
-    "its owner is gone",
-    { local: false, registry: { owner, ownerIsUp: false } },
-    { kind: "refuse", reason: "owner-gone", owner },
+    "to an owner whose lease is over, too: it may live on",
+    { ...elsewhere, registry: over },
+    { kind: "relay", to: other.tag },
   ],
-  [
-    "a registry that doesn't answer is no proof that a session is gone",
-    { local: false, registry: "unreachable" },
-    { kind: "refuse", reason: "misrouted" },
-  ],
+  ["not to an owner that can't be passed requests", { ...elsewhere, registry: { ...up, canRelay: false } }, misrouted],
 ];
 
 describe("where a request goes", () => {
   test.each(cases)("%s", (_name, known, goes) => {
     expect(locate(known)).toEqual(goes);
   });
+});
 
-  test("once the registry has answered, it is never asked again", () => {
-    const knowledge = fc.record({
-      local: fc.boolean(),
-      ended: fc.constantFrom("closed" as const, "expired" as const, "server-gone" as const, undefined),
-      registry: fc.oneof(
-        fc.constantFrom("none" as const, "unreachable" as const),
-        fc.boolean().map((ownerIsUp) => ({ owner, ownerIsUp })),
-      ),
-    });
-    fc.assert(fc.property(knowledge, (known) => locate(known).kind !== "ask-registry"));
+const byOwner: readonly [name: string, registry: RegistryAnswer, answer: PeerAnswer | undefined, goes: Location][] = [
+  ["it doesn't hold the session any more", up, "not-here", adopt],
+  ["nobody listens at an address that it bound itself", up, "refused", adopt],
+  ["nobody listens at an address behind a proxy", { ...up, ownerIsDirect: false }, "refused", wait],
+  ["it is silent, and its lease holds", up, "silent", wait],
+  ["it is silent, and its lease is over", over, "silent", adopt],
+  ["its lease is over, and nobody can be asked", { ...over, canRelay: false }, undefined, adopt],
+  ["it is this node, which gave the session up", self, undefined, adopt],
+];
+
+describe("a session whose owner can't serve it", () => {
+  test.each(byOwner)("is adopted when that is certain: %s", (_name, registry, answer, goes) => {
+    const answers = answer === undefined ? said() : said([other.tag, answer]);
+    expect(locate({ ...elsewhere, registry, answers })).toEqual(goes);
+  });
+
+  test.each(byOwner)("is never adopted by the policy reject: %s", (_name, registry, answer, goes) => {
+    const answers = answer === undefined ? said() : said([other.tag, answer]);
+    const known = { ...elsewhere, policy: "reject" as const, registry, answers };
+    expect(locate(known)).toEqual(goes.kind === "adopt" ? gone : misrouted);
+  });
+
+  test("is never adopted if it is pinned", () => {
+    expect(locate({ ...elsewhere, registry: { ...self, pinned: "holds a socket" } })).toEqual(gone);
+  });
+
+  test("waits while nobody may adopt", () => {
+    expect(locate({ ...elsewhere, registry: self, quiet: true })).toEqual(wait);
   });
 });
 
-describe("where a request goes that may be passed on", () => {
-  const other = { tag: "m4m4m4", incarnation: "two" };
-  const up = { owner: other, ownerIsUp: true };
-  const said = (...answers: [string, PeerAnswer][]) => new Map(answers);
-  const home = owner.tag;
-
-  const passed: readonly [name: string, known: Knowledge, goes: Location][] = [
-    ["to its home, and the registry isn't asked", { local: false, home }, { kind: "relay", to: home }],
-    ["served here, if it is here, rather than at its home", { local: true, home }, { kind: "here" }],
-    ["nowhere, if it ended here", { local: false, home, ended: "closed" }, { kind: "refuse", reason: "closed" }],
-    ["after its home said no", { local: false, home, answers: said([home, "not-here"]) }, { kind: "ask-registry" }],
-    [
-      "after its home gave no answer",
-      { local: false, home, answers: said([home, "unreachable"]) },
-      { kind: "ask-registry" },
-    ],
-    [
-      "to the owner that the registry names",
-      { local: false, home, answers: said([home, "not-here"]), registry: up, canRelay: true },
-      { kind: "relay", to: other.tag },
-    ],
-    [
-      "not to an owner without a peer link",
-      { local: false, registry: up, canRelay: false },
-      { kind: "refuse", reason: "misrouted", owner: other },
-    ],
-    [
-      "the owner gives no answer: it may well hold it",
-      { local: false, registry: up, canRelay: true, answers: said([other.tag, "unreachable"]) },
-      { kind: "refuse", reason: "misrouted", owner: other },
-    ],
-    [
-      "the owner itself doesn't hold it",
-      { local: false, registry: up, canRelay: true, answers: said([other.tag, "not-here"]) },
-      { kind: "refuse", reason: "owner-gone", owner: other },
-    ],
-    [
-      "home and owner are one, and it was asked already",
-      {
-        local: false,
-        home,
-        registry: { owner, ownerIsUp: true },
-        canRelay: true,
-        answers: said([home, "unreachable"]),
-      },
-      { kind: "refuse", reason: "misrouted", owner },
-    ],
-    [
-      "home gives no answer and the registry knows of no session",
-      { local: false, home, registry: "none", answers: said([home, "unreachable"]) },
-      { kind: "refuse", reason: "unknown" },
-    ],
-    [
-      "neither home nor registry can be asked",
-      { local: false, home, registry: "unreachable", answers: said([home, "unreachable"]) },
-      { kind: "refuse", reason: "misrouted" },
-    ],
-  ];
-
-  test.each(passed)("%s", (_name, known, goes) => {
-    expect(locate(known)).toEqual(goes);
-  });
-
-  test("whatever nodes and registry say, it ends: each node asked once, two at most, the registry once", () => {
-    const answer = fc.constantFrom<PeerAnswer>("not-here", "unreachable");
-    const registry = fc.oneof(
-      fc.constantFrom("none" as const, "unreachable" as const),
-      fc.record({ owner: fc.constantFrom(owner, other), ownerIsUp: fc.boolean() }),
-    );
-    const world = fc.record({
-      home: fc.constantFrom(owner.tag, other.tag, undefined),
-      answers: fc.record({ [owner.tag]: answer, [other.tag]: answer }),
-      registry,
-      canRelay: fc.boolean(),
+describe("what can't be decided yet", () => {
+  test("is no proof that a session is gone", () => {
+    expect(locate({ ...elsewhere, registry: "unreachable" })).toEqual({ kind: "wait" });
+    expect(locate({ local: false, policy: "reject", registry: "unreachable" })).toEqual({
+      kind: "refuse",
+      reason: "misrouted",
     });
-    fc.assert(
-      fc.property(world, (said) => {
-        const relayedTo: string[] = [];
-        const answers = new Map<string, PeerAnswer>();
-        let asked: Knowledge["registry"];
-        for (let turn = 0; turn < 4; turn += 1) {
-          const goes = locate({ local: false, home: said.home, answers, registry: asked, canRelay: said.canRelay });
-          if (goes.kind === "refuse") break;
-          expect(turn).toBeLessThan(3);
-          if (goes.kind === "relay") {
-            expect(relayedTo).not.toContain(goes.to);
-            relayedTo.push(goes.to);
-            answers.set(goes.to, said.answers[goes.to] as PeerAnswer);
-          } else {
-            expect(goes.kind).toBe("ask-registry");
-            expect(asked).toBeUndefined();
-            asked = said.registry;
-          }
-        }
-        expect(relayedTo.length).toBeLessThanOrEqual(2);
-      }),
-    );
   });
+
+  test("an entry that is missing just after entries were lost comes back", () => {
+    expect(locate({ ...elsewhere, registry: "none", quiet: true })).toEqual({ kind: "wait" });
+  });
+});
+
+test("whatever nodes and registry say, a look ends: each node asked once, three at most, the registry once", () => {
+  const tags = [owner.tag, other.tag, "third0"];
+  const answer = fc.constantFrom<PeerAnswer>("not-here", "refused", "silent");
+  const found = fc.record({
+    owner: fc.constantFrom(owner, other),
+    epoch: fc.constant(1),
+    ownerIs: fc.constantFrom("up" as const, "over" as const, "self" as const),
+    ownerIsDirect: fc.boolean(),
+    canRelay: fc.boolean(),
+  });
+  const world = fc.record({
+    home: fc.constantFrom(...tags, undefined),
+    note: fc.constantFrom(...tags, undefined),
+    answers: fc.tuple(answer, answer, answer),
+    registry: fc.oneof(fc.constantFrom("none" as const, "unreachable" as const), found),
+    policy: fc.constantFrom("resume" as const, "reject" as const),
+    quiet: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(world, ({ home, note, answers: given, registry, policy, quiet }) => {
+      const answers = new Map<string, PeerAnswer>();
+      let asked: RegistryAnswer | undefined;
+      for (let turn = 0; turn < 6; turn += 1) {
+        const goes = locate({ local: false, home, note, answers, registry: asked, policy, quiet });
+        if (goes.kind === "ask-registry") {
+          expect(asked).toBeUndefined();
+          asked = registry;
+        } else if (goes.kind === "relay") {
+          expect(answers.has(goes.to)).toBe(false);
+          answers.set(goes.to, given[tags.indexOf(goes.to)] as PeerAnswer);
+        } else {
+          if (policy === "reject") expect(goes.kind).toBe("refuse");
+          return;
+        }
+      }
+      expect.unreachable("it did not end");
+    }),
+  );
 });

@@ -88,20 +88,20 @@ async function freezable(): Promise<{
 describe("a sign of life", () => {
   test("is asked for once by all who want it at a time, and then believed without a question", async () => {
     const { record: node, connections, freeze } = await freezable();
-    expect(await Promise.all([1, 2, 3].map(() => peers.isAlive(node)))).toEqual([true, true, true]);
+    expect(await Promise.all([1, 2, 3].map(() => peers.sign(node)))).toEqual(["alive", "alive", "alive"]);
     freeze();
-    expect(peers.isAlive(node)).toBe(true);
+    expect(peers.sign(node)).toBe("alive");
     expect(connections()).toBe(1);
   });
 
   test("is missed within a second or so when the node is frozen, known before or not", async () => {
     const strict = client(0);
     const { record: node, freeze } = await freezable();
-    expect(await strict.isAlive(node)).toBe(true);
+    expect(await strict.sign(node)).toBe("alive");
     freeze();
     for (const each of [strict, client(0)]) {
       const began = performance.now();
-      expect(await each.isAlive(node)).toBe(false);
+      expect(await each.sign(node)).toBe("silent");
       expect(performance.now() - began).toBeLessThan(2_500);
     }
     expect(strict.failure(node)).toBe("it gave no sign of life");
@@ -110,29 +110,29 @@ describe("a sign of life", () => {
   test("is any answer", async () => {
     const quick = client(200);
     const { record: node, freeze } = await freezable();
-    expect(await quick.isAlive(node)).toBe(true);
-    await eventually(() => expect(quick.isAlive(node)).not.toBe(true));
+    expect(await quick.sign(node)).toBe("alive");
+    await eventually(() => expect(quick.sign(node)).not.toBe("alive"));
     const taken = new TakenAnswer();
     quick.request(node, { method: "POST", headers: {}, body: "x" }, taken);
     await eventually(() => expect(taken.whole).toBe(true), 5_000, 1);
     freeze();
-    expect(quick.isAlive(node)).toBe(true);
+    expect(quick.sign(node)).toBe("alive");
   });
 
   test("of a former start of a node says nothing of the present one", async () => {
-    expect(await peers.isAlive(record)).toBe(true);
-    expect(await peers.isAlive({ ...record, incarnation: "2" })).toBe(false);
+    expect(await peers.sign(record)).toBe("alive");
+    expect(await peers.sign({ ...record, incarnation: "2" })).toBe("silent");
     expect(peers.failure({ ...record, incarnation: "2" })).toBe("it broke the connection off");
   });
 
   test("is none for who stops meanwhile", async () => {
     const { record: node, freeze, connections } = await freezable();
     freeze();
-    const asking = peers.isAlive(node);
+    const asking = peers.sign(node);
     await eventually(() => expect(connections()).toBe(1));
     await peers.stop();
-    expect(await asking).toBe(false);
-    expect(peers.isAlive(node)).toBe(false);
+    expect(await asking).toBe("silent");
+    expect(peers.sign(node)).toBe("silent");
     expect(connections()).toBe(1);
     expect(request(node, "x")).toMatchObject({ loss: undefined });
   });
@@ -184,7 +184,7 @@ describe("a question", () => {
       asked += 1;
       return new Promise(() => void kill());
     });
-    expect(await peers.isAlive(node)).toBe(true);
+    expect(await peers.sign(node)).toBe("alive");
     expect(await peers.ask(node, { kind: "die" }, 2_000)).toBe("refused");
     expect(await client(0).ask(node, { kind: "die" }, 2_000)).toBe("refused");
     expect(asked).toBe(1);

@@ -86,7 +86,7 @@ describe("a request that reaches another node than its session's owner", () => {
   });
 
   test("serves an unmodified client on every node in turn: calls, progress, elicitation, notifications", async () => {
-    const [one, two, three] = (await cluster(3)) as [Member, Member, Member];
+    const [one, two, three] = (await cluster(3, { policy: "reject" })) as [Member, Member, Member];
     let turn = 0;
     const proxy = createServer((request, response) => {
       // A balancer that knows nothing: each request goes to the next node.
@@ -163,7 +163,7 @@ describe("a request that reaches another node than its session's owner", () => {
   });
 
   test("is passed on once only: a node that doesn't hold it says so instead of passing it further", async () => {
-    const [one, two, three] = (await cluster(3)) as [Member, Member, Member];
+    const [one, two, three] = (await cluster(3, { policy: "reject" })) as [Member, Member, Member];
     const session = await initialize(one.mcp);
     await one.node.stop();
     await eventually(async () => expect(await two.node.nodes()).toHaveLength(2));

@@ -29,7 +29,7 @@ describe("a node that is stopped", () => {
     const answer = await client.startCall("wait", { name: "a" });
     const call = await node.conducted.call("a");
     const stopped = node.node.stop();
-    await eventually(() => expect(cluster.store.nodes(Date.now())).toEqual([]));
+    await eventually(() => expect(cluster.store.nodes(Date.now())).toMatchObject([{ state: "draining" }]));
     expect([answer.end, stream.end]).toEqual(["open", "open"]);
     call.answer("done");
     await stopped;

@@ -39,7 +39,14 @@ export class TestCluster {
     const conducted = new ConductedServer();
     const log = new RecordedLog();
     const registry = new MemoryRegistry({ store: this.store });
-    const serving = await serve(conducted.definition, { name, registry, log, clock: this.clock, ...options });
+    const serving = await serve(conducted.definition, {
+      name,
+      registry,
+      log,
+      clock: this.clock,
+      policy: "reject",
+      ...options,
+    });
     const node: ClusterNode = {
       ...serving,
       conducted,

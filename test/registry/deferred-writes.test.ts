@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Claimed } from "../../src/ports/registry.ts";
 import { DeferredWrites, type DeferredWritesOptions } from "../../src/registry/deferred-writes.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -11,9 +12,12 @@ describe("writes of sessions", () => {
   let registry: FailingRegistry;
   let log: RecordedLog;
   let writes: DeferredWrites;
+  let lost: string[];
 
   function start(options: Partial<DeferredWritesOptions> = {}): void {
-    writes = new DeferredWrites({ registry, log, retryEveryMs: 60_000, ...options });
+    lost = [];
+    const onLost = (id: string, { kind }: Claimed) => lost.push(`${id} ${kind}`);
+    writes = new DeferredWrites({ registry, log, onLost, retryEveryMs: 60_000, ...options });
   }
 
   beforeEach(async () => {
@@ -109,6 +113,76 @@ describe("writes of sessions", () => {
     await writes.flush();
     expect(registry.calls).toEqual(["claim a", "close a"]);
     expect(writes.counts().pending).toBe(0);
+  });
+
+  test("a claim that finds another owner, or a remembered close, is told as lost, at once or late", async () => {
+    const other = { ...session("theirs"), owner: { tag: "p7m2xa", incarnation: "second" }, epoch: 2 };
+    await registry.claim(other);
+    await registry.close("gone", { remember: true });
+    expect(await writes.claim(session("theirs"))).toBe("lost");
+    expect(await writes.claim(session("gone"))).toBe("lost");
+    expect(lost).toEqual(["theirs fenced", "gone closed"]);
+    lost.length = 0;
+    registry.failure = "unavailable";
+    for (const id of ["theirs", "mine", "gone"]) expect(await writes.claim(session(id))).toBe("deferred");
+    expect(lost).toEqual([]);
+    registry.failure = undefined;
+    await writes.flush();
+    expect(lost).toEqual(["theirs fenced", "gone closed"]);
+    expect(await registry.find("theirs")).toEqual(other);
+    expect(await registry.find("mine")).toEqual(session("mine"));
+    expect(writes.counts()).toEqual({ pending: 0, deferred: 3, dropped: 0 });
+  });
+
+  test("a claim that a close overtook is told to nobody", async () => {
+    let open = () => {};
+    await registry.close("a", { remember: true });
+    registry.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const claiming = writes.claim(session("a"));
+    const closing = writes.close("a");
+    open();
+    await Promise.all([claiming, closing]);
+    expect(lost).toEqual([]);
+  });
+
+  test("a claim that is late writes what has become of the session by then", async () => {
+    let pinned: string | undefined;
+    registry.failure = "unavailable";
+    expect(await writes.claim(() => ({ ...session("a"), pinned }))).toBe("deferred");
+    pinned = "it holds a socket";
+    registry.failure = undefined;
+    await writes.flush();
+    expect(await registry.find("a")).toEqual({ ...session("a"), pinned });
+  });
+
+  test("a close that had to wait is remembered, so that no owner brings the session back", async () => {
+    await writes.close("at once");
+    registry.failure = "unavailable";
+    await writes.close("late");
+    registry.failure = undefined;
+    await writes.flush();
+    expect(registry.calls).toEqual(["close at once", "close late", "close late, remembered"]);
+    expect(await registry.claim(session("late"))).toEqual({ kind: "closed" });
+    expect(await registry.claim(session("at once"))).toEqual({ kind: "claimed" });
+  });
+
+  test("a session whose write waits is known, and what waits is given up when another node owns it", async () => {
+    registry.failure = "unavailable";
+    for (const id of ["kept", "lost"]) await writes.claim(session(id));
+    expect([writes.isPending("kept"), writes.isPending("lost"), writes.isPending("never")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    writes.forget("lost");
+    expect(writes.isPending("lost")).toBe(false);
+    registry.failure = undefined;
+    await writes.flush();
+    expect(writes.isPending("kept")).toBe(false);
+    expect(await registry.owners(["kept", "lost"])).toEqual([{ owner, epoch: 1 }, undefined]);
+    expect(writes.counts()).toEqual({ pending: 0, deferred: 2, dropped: 0 });
   });
 
   test("beyond the limit the oldest is dropped, and logged", async () => {

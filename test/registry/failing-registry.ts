@@ -1,4 +1,4 @@
-import { type Registry, RegistryError } from "../../src/ports/registry.ts";
+import { type Claimed, type HandedOver, type Registry, RegistryError, type Written } from "../../src/ports/registry.ts";
 import { Listeners } from "../../src/registry/listeners.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 
@@ -12,12 +12,22 @@ export class FailingRegistry extends MemoryRegistry {
   readonly calls: string[] = [];
   readonly #reachable = new Listeners<boolean>();
 
-  override claim(...args: Parameters<Registry["claim"]>): Promise<void> {
+  override claim(...args: Parameters<Registry["claim"]>): Promise<Claimed> {
     return this.#unlessFailing(`claim ${args[0].id}`, () => super.claim(...args));
   }
 
-  override close(id: string): Promise<boolean> {
-    return this.#unlessFailing(`close ${id}`, () => super.close(id));
+  override close(...args: Parameters<Registry["close"]>): Promise<boolean> {
+    const [id, options] = args;
+    const remembered = options?.remember === true ? ", remembered" : "";
+    return this.#unlessFailing(`close ${id}${remembered}`, () => super.close(...args));
+  }
+
+  override write(...args: Parameters<Registry["write"]>): Promise<Written> {
+    return this.#unlessFailing(`write ${args[0]}`, () => super.write(...args));
+  }
+
+  override handOver(...args: Parameters<Registry["handOver"]>): Promise<HandedOver> {
+    return this.#unlessFailing(`hand over ${args[0]}`, () => super.handOver(...args));
   }
 
   override renew(ids: readonly string[]): Promise<readonly string[]> {

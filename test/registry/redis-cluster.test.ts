@@ -4,5 +4,5 @@ import { redisBackend } from "./redis-backend.ts";
 
 registryContract("Redis Cluster", async () => {
   const cluster = await startValkeyCluster();
-  return redisBackend(cluster.url, () => cluster.stop());
+  return redisBackend({ url: cluster.url, servers: cluster.servers.map(({ url }) => url), stop: () => cluster.stop() });
 });

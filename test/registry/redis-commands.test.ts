@@ -69,6 +69,69 @@ describe("what Redis holds and is asked", () => {
     expect(await admin.ttl(key)).toBeLessThanOrEqual(thirtyDays);
   });
 
+  test("what is kept of a session are keys that begin with its own, and all last for 30 days but the log", async () => {
+    const { id, ...record } = session("k3f9q2.abc");
+    await registry.claim({ id, ...record });
+    const call = { hash: "h", stream: "c1", method: "tools/call", repeatable: false, at: 1 };
+    await registry.write(id, record, {
+      state: { count: '{"d":1}' },
+      events: [{ stream: "s", sequence: 1, json: '{"a":"b c"}', at: Date.now() }],
+      begun: [{ request: "1", ...call }],
+    });
+    const key = "mcp:session:{k3f9q2.abc}";
+    expect((await admin.keys("*")).sort()).toEqual([key, `${key}:events`, `${key}:ledger`, `${key}:state`]);
+    expect({ ...(await admin.hGetAll(`${key}:state`)) }).toEqual({ count: '{"d":1}' });
+    expect(await admin.lRange(`${key}:events`, 0, -1)).toEqual([expect.stringMatching(/^\d+ 1 s {"a":"b c"}$/)]);
+    expect(JSON.parse((await admin.hGet(`${key}:ledger`, "1")) ?? "")).toEqual({ request: "1", ...call });
+    const days = (seconds: number) => seconds / (24 * 60 * 60);
+    for (const act of [
+      async () => {},
+      () => registry.write(id, record, { carried: 1 }),
+      () => registry.renew([id]),
+      () => registry.claim({ id, ...record }),
+      () => registry.handOver(id, 1, record),
+    ]) {
+      await act();
+      for (const part of ["", ":state", ":ledger"]) {
+        expect(days(await admin.ttl(key + part)), part).toBeGreaterThan(29.9);
+        await admin.expire(key + part, 60);
+      }
+      expect(await admin.ttl(`${key}:events`)).toBeGreaterThan(200);
+      expect(await admin.ttl(`${key}:events`)).toBeLessThanOrEqual(300);
+    }
+    await registry.close(id);
+    expect(await admin.keys("*")).toEqual([]);
+  });
+
+  test("a log that came to its end by itself begins anew, with its whole bounds", async () => {
+    const { id, ...record } = session("k3f9q2.a");
+    await registry.claim({ id, ...record });
+    const json = JSON.stringify("x".repeat(600_000));
+    const send = (sequence: number) =>
+      registry.write(id, record, { events: [{ stream: "s", sequence, json, at: Date.now() }] });
+    await send(1);
+    await admin.del("mcp:session:{k3f9q2.a}:events");
+    await send(2);
+    const taken = await registry.handOver(id, 1, record);
+    expect(taken).toMatchObject({ session: { events: [{ sequence: 2 }], sequence: 2 } });
+  });
+
+  test("a remembered close is one key for an hour", async () => {
+    await registry.close("k3f9q2.abc", { remember: true });
+    expect(await admin.keys("*")).toEqual(["mcp:session:{k3f9q2.abc}:closed"]);
+    expect(await admin.ttl("mcp:session:{k3f9q2.abc}:closed")).toBeGreaterThan(3_590);
+    expect(await admin.ttl("mcp:session:{k3f9q2.abc}:closed")).toBeLessThanOrEqual(3_600);
+  });
+
+  test("a loss is told for an hour", async () => {
+    const { id } = await registry.generation("another");
+    expect(await registry.generation(id)).toEqual({ id, lostAgoMs: expect.any(Number) });
+    await admin.hSet("mcp:generation", "lostAt", String(Date.now() - 59 * 60_000));
+    expect((await registry.generation(id)).lostAgoMs).toBeGreaterThan(58 * 60_000);
+    await admin.hSet("mcp:generation", "lostAt", String(Date.now() - 61 * 60_000));
+    expect(await registry.generation(id)).toEqual({ id });
+  });
+
   test("a node is a hash under its contractual key, for as long as it says", async () => {
     await registry.join(node, 5_000);
     const hash = { ...(await admin.hGetAll("mcp:node:k3f9q2")) };
@@ -90,9 +153,18 @@ describe("what Redis holds and is asked", () => {
     const spaced = redisRegistry(valkey.url, { namespace: "trips" });
     await spaced.start();
     await spaced.claim(session("k3f9q2.abc"));
+    await spaced.write("k3f9q2.abc", session("k3f9q2.abc"), { state: { a: "1" } });
+    await spaced.close("k3f9q2.gone", { remember: true });
+    await spaced.generation(undefined);
     await spaced.join(node, 5_000);
-    const keys = (await admin.keys("*")).sort();
-    expect(keys).toEqual(["trips:mcp:node:k3f9q2", "trips:mcp:nodes", "trips:mcp:session:{k3f9q2.abc}"]);
+    expect((await admin.keys("*")).sort()).toEqual([
+      "trips:mcp:generation",
+      "trips:mcp:node:k3f9q2",
+      "trips:mcp:nodes",
+      "trips:mcp:session:{k3f9q2.abc}",
+      "trips:mcp:session:{k3f9q2.abc}:state",
+      "trips:mcp:session:{k3f9q2.gone}:closed",
+    ]);
     await spaced.stop();
   });
 
@@ -100,6 +172,28 @@ describe("what Redis holds and is asked", () => {
     expect(await sentDuring(() => registry.claim(session("k3f9q2.a")))).toEqual(["EVALSHA"]);
     expect(await sentDuring(() => registry.find("k3f9q2.a"))).toEqual(["HGETALL"]);
     expect(await sentDuring(() => registry.close("k3f9q2.a"))).toEqual(["EVALSHA"]);
+  });
+
+  test("a write and a hand-over are one command each, whatever they carry; a renewal is one a session", async () => {
+    const { id, ...record } = session("k3f9q2.a");
+    await registry.claim({ id, ...record });
+    expect(await sentDuring(() => registry.write(id, record, { state: { a: "1" } }))).toEqual(["EVALSHA"]);
+    const events = [{ stream: "s", sequence: 1, json: "{}", at: Date.now() }];
+    const changes = { state: { a: "2" }, events, carried: 1, ended: ["1"], pinned: "x" };
+    expect(await sentDuring(() => registry.write(id, record, changes))).toEqual(["EVALSHA"]);
+    expect(await sentDuring(() => registry.handOver(id, 1, record))).toEqual(["EVALSHA"]);
+    expect(await sentDuring(() => registry.renew([id, "k3f9q2.b"]))).toEqual(["EVALSHA", "EVALSHA"]);
+    expect(await sentDuring(() => registry.owners([id, "k3f9q2.b"]))).toEqual(["HMGET", "HMGET"]);
+  });
+
+  test("a new session is a look, a write and its time inside Redis, and nothing else", async () => {
+    await admin.sendCommand(["CONFIG", "RESETSTAT"]);
+    await registry.claim(session("k3f9q2.a"));
+    const stats = [...String(await admin.info("commandstats")).matchAll(/cmdstat_([a-z|]+):calls=(\d+)/g)];
+    const counts = Object.fromEntries(stats.map(([, name, calls]) => [name as string, Number(calls)]));
+    // This test's own, by its names in newer and older servers.
+    for (const name of ["config|resetstat", "config"]) delete counts[name];
+    expect(counts).toEqual({ evalsha: 1, exists: 1, hset: 1, pexpire: 1 });
   });
 
   test("INFO commandstats counts one evalsha per claim and one hgetall per find", async () => {

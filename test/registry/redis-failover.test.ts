@@ -25,7 +25,7 @@ describe("when Sentinels move the primary", () => {
     registry = redisRegistry(sentinels.url, { deadlines });
     other = redisRegistry(sentinels.url, { deadlines });
     await Promise.all([registry.start(), other.start()]);
-    writes = new DeferredWrites({ registry, log: new RecordedLog(), retryEveryMs: 500 });
+    writes = new DeferredWrites({ registry, log: new RecordedLog(), onLost: () => {}, retryEveryMs: 500 });
   });
   afterEach(async () => {
     await writes.stop();
@@ -53,6 +53,36 @@ describe("when Sentinels move the primary", () => {
     }, 20_000);
     client.destroy();
   }
+
+  test("its death: nothing that was answered while a replica followed is lost", async () => {
+    const answered: string[] = [];
+    const told = registry.unreplicatedWrites;
+    const writing = Array.from({ length: 20 }, async (_, writer) => {
+      const record = session(`k3f9q2.${writer}`);
+      await registry.claim(record);
+      for (let number = 1; ; number += 1) {
+        await registry.write(record.id, record, { state: { [`n${number}`]: "1" } });
+        answered.push(`${record.id} n${number}`);
+      }
+    });
+    const ended = Promise.allSettled(writing);
+    await eventually(() => expect(answered.length).toBeGreaterThan(500));
+    await sentinels.primary.kill();
+    await ended;
+    // Else the next lines would prove nothing.
+    expect(registry.unreplicatedWrites).toBe(told);
+    const client = createClient({ url: sentinels.replica.url });
+    client.on("error", () => {});
+    await client.connect();
+    const missing: string[] = [];
+    for (const each of answered) {
+      const [id, key] = each.split(" ") as [string, string];
+      if (!(await client.hExists(`mcp:session:{${id}}:state`, key))) missing.push(each);
+    }
+    client.destroy();
+    expect(missing).toEqual([]);
+    expect(answered.length).toBeGreaterThan(500);
+  });
 
   test("its death: what was written meanwhile reaches the new primary, and closes are heard there", async () => {
     await writes.claim(session("k3f9q2.before"));

@@ -28,7 +28,7 @@ describe("when the primary moves and its connections stay open", () => {
 
   test("a write that is refused by a replica leads to the new primary", async () => {
     const where = { moves: true, locate, check: async () => {} };
-    const link = new ServerLink(settings(), where, { onUp: () => {}, onFailure: () => {} });
+    const link = new ServerLink(settings(), where, { onUp: () => {}, onFailure: () => {}, onNotReplicated: () => {} });
     link.start();
     await eventually(() => link.send("a", ["SET", "a", "1"], never));
     const admin = createClient({ url: former.url });

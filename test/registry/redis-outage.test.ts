@@ -154,7 +154,7 @@ describe("while Redis is away", () => {
   });
 
   test("what a node writes meanwhile is written when Redis is back: claims and closes", async () => {
-    const writes = new DeferredWrites({ registry, log });
+    const writes = new DeferredWrites({ registry, log, onLost: () => {} });
     await writes.claim(session("k3f9q2.before"));
     const heard: string[] = [];
     await valkey.kill();

@@ -1,18 +1,23 @@
 import { describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { RecordedLog } from "../support/recorded-log.ts";
 import { startValkey } from "../support/valkey.ts";
 import { redisRegistry } from "./redis-backend.ts";
 
 /** What a Redis user of Mooring has to be allowed; README and docs name the same. */
 const rights =
-  "+evalsha +eval +script|load +set +get +exists +hset +hget +hgetall +pexpire +pttl +del +zadd +zrange +zscore +zrem +ttl +ping +publish +subscribe";
+  "+evalsha +eval +script|load +set +get +exists +hset +hget +hmget +hgetall +hdel +rpush +lpop +lindex +llen +lrange +pexpire +pttl +time +del +zadd +zrange +zscore +zrem +ttl +ping +publish +subscribe";
+
+/** For replicas that writes wait for; without these two it is done without. */
+const rightsForReplicas = "+info +wait";
 
 describe("a Redis user with few rights", () => {
   test("needs these commands, Mooring's keys and its channels, and no more", async () => {
     const valkey = await startValkey({
-      config: `user default on nopass resetkeys ~mcp:* resetchannels &mcp:closed &mcp:nodes-changed -@all ${rights}`,
+      config: `user default on nopass resetkeys ~mcp:* resetchannels &mcp:closed &mcp:nodes-changed -@all ${rights} ${rightsForReplicas}`,
     });
-    const registry = redisRegistry(valkey.url);
+    const log = new RecordedLog();
+    const registry = redisRegistry(valkey.url, { log });
     await registry.start();
     const heard: string[] = [];
     registry.onClosed((id) => heard.push(id));
@@ -22,8 +27,19 @@ describe("a Redis user with few rights", () => {
     await registry.claim(session);
     expect(await registry.find(session.id)).toEqual(session);
     expect(await registry.renew([session.id])).toEqual([]);
+    const events = [1, 2].map((sequence) => ({ stream: "s", sequence, json: "{}", at: Date.now() - 600_000 }));
+    const call = { request: "1", hash: "h", stream: "c1", method: "tools/call", repeatable: false, at: 1 };
+    const changes = { state: { a: "1", b: undefined }, events, begun: [call], ended: ["0"] };
+    expect(await registry.write(session.id, session, changes)).toEqual({ kind: "written" });
+    expect(await registry.claim(session)).toEqual({ kind: "claimed" });
+    expect(await registry.handOver(session.id, 1, { owner, peer: "http://127.0.0.1:1" })).toMatchObject({
+      session: { state: { a: "1" } },
+    });
+    expect(await registry.owners([session.id])).toEqual([{ owner, epoch: 2 }]);
+    expect(await registry.generation("another")).toMatchObject({ lostAgoMs: 0 });
     expect(await registry.close(session.id)).toBe(true);
-    await eventually(() => expect(heard).toEqual([session.id]));
+    expect(await registry.close(session.id, { remember: true })).toBe(false);
+    await eventually(() => expect(heard).toEqual([session.id, session.id]));
     await registry.join(node, 100);
     expect(await registry.nodes()).toEqual([node]);
     await eventually(async () => expect(await registry.nodes()).toEqual([]));
@@ -31,8 +47,24 @@ describe("a Redis user with few rights", () => {
     expect(await registry.renewLease(node, 5_000)).toEqual({ kind: "renewed" });
     expect(await registry.join({ ...node, incarnation: "second" }, 5_000)).toMatchObject({ kind: "held", by: node });
     expect(await registry.sharedSecret("offered")).toBe("offered");
+    expect(log.lines).toEqual([]);
     await registry.leave(node);
     expect(await registry.nodes()).toEqual([]);
+    await registry.stop();
+    await valkey.stop();
+  });
+
+  test("that may not ask for replicas writes all the same, and that no replica is waited for is logged once", async () => {
+    const valkey = await startValkey({ config: "user default on nopass &* ~* +@all -info" });
+    const log = new RecordedLog();
+    const registry = redisRegistry(valkey.url, { log });
+    await registry.start();
+    const session = { id: "k3f9q2.a", owner: { tag: "k3f9q2", incarnation: "first" }, epoch: 1, createdAt: 1 };
+    expect(await registry.claim(session)).toEqual({ kind: "claimed" });
+    expect(await registry.close(session.id)).toBe(true);
+    expect(log.lines).toMatchObject([
+      { event: "registry-not-replicated", fields: { writes: 0, why: expect.stringContaining("NOPERM") } },
+    ]);
     await registry.stop();
     await valkey.stop();
   });

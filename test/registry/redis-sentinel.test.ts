@@ -4,5 +4,5 @@ import { redisBackend } from "./redis-backend.ts";
 
 registryContract("Redis Sentinel", async () => {
   const sentinels = await startValkeySentinels();
-  return redisBackend(sentinels.url, () => sentinels.stop());
+  return redisBackend({ url: sentinels.url, servers: [sentinels.primary.url], stop: () => sentinels.stop() });
 });

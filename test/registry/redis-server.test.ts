@@ -4,5 +4,5 @@ import { redisBackend } from "./redis-backend.ts";
 
 registryContract("Redis, one server", async () => {
   const valkey = await startValkey();
-  return redisBackend(`${valkey.url}/3`, () => valkey.stop());
+  return redisBackend({ url: `${valkey.url}/3`, servers: [valkey.url], stop: () => valkey.stop() });
 });

@@ -2,6 +2,7 @@ import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RegistryError } from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
+import { redisKeys } from "../../src/registry/redis/keys.ts";
 import type { RedisRegistry } from "../../src/registry/redis/redis-registry.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -60,7 +61,7 @@ describe("when one shard of a Redis Cluster fails", () => {
       expect(found).toBeGreaterThan(0);
       expect(found).toBeLessThan(ids.length);
     });
-    const writes = new DeferredWrites({ registry, log: new RecordedLog(), retryEveryMs: 500 });
+    const writes = new DeferredWrites({ registry, log: new RecordedLog(), onLost: () => {}, retryEveryMs: 500 });
     const outcomes = await Promise.all(ids.map((id) => writes.claim(session(`${id}-more`))));
     expect(new Set(outcomes)).toEqual(new Set(["written", "deferred"]));
 
@@ -72,6 +73,31 @@ describe("when one shard of a Redis Cluster fails", () => {
     expect(all.filter((found) => found !== undefined)).toHaveLength(ids.length);
     await writes.stop();
     await revived?.stop();
+  });
+
+  test.each([0, 1, 2])("whichever it is: when it is back empty, the generation is another one", async (index) => {
+    const { id } = await registry.generation(undefined);
+    expect(await other.generation(id)).toEqual({ id });
+    await (cluster.servers[index] as Valkey).kill();
+    await eventually(() => expect(other.generation(id)).rejects.toMatchObject({ code: "unavailable" }));
+    const revived = await cluster.revive(index);
+    const after = await eventually(() => other.generation(id), 20_000);
+    expect(after).toMatchObject({ lostAgoMs: expect.any(Number) });
+    expect(after.id).not.toBe(id);
+    expect((await registry.generation(id)).id).toBe(after.id);
+    await revived.stop();
+  });
+
+  test("the keys that tell so are spread evenly over the slots", async () => {
+    const client = createClient({ url: cluster.servers[0]?.url ?? "" });
+    await client.connect();
+    const slots: number[] = [];
+    for (const key of redisKeys("trips").generations) {
+      slots.push(Number(await client.sendCommand(["CLUSTER", "KEYSLOT", key])));
+    }
+    client.destroy();
+    expect(slots.map((slot) => Math.floor(slot / 1_024))).toEqual(slots.map((_, index) => index));
+    for (const slot of slots) expect(Math.abs((slot % 1_024) - 512)).toBeLessThan(32);
   });
 
   test("closes are heard also when the node that was listened to is lost", async () => {

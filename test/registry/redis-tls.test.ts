@@ -19,7 +19,12 @@ registryContract("Redis over TLS, with user name and password", async () => {
     await front.stop();
     await valkey.stop();
   };
-  return redisBackend(`rediss://${user}@localhost:${front.port}`, stop, { tls: { ca: front.ca } });
+  return redisBackend({
+    url: `rediss://${user}@localhost:${front.port}`,
+    servers: [`redis://${user}@127.0.0.1:${valkey.port}`],
+    stop,
+    options: { tls: { ca: front.ca } },
+  });
 });
 
 describe("TLS by URL alone", () => {

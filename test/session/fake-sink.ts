@@ -10,6 +10,9 @@ export class FakeSink extends EventEmitter implements ResponseSink {
   ended = false;
   destroyed = false;
   writableLength = 0;
+  /** A client that reads nothing leaves it at false, until {@link finish}. */
+  writableFinished = false;
+  reads = true;
 
   get text(): string {
     return this.writes.join("");
@@ -35,6 +38,13 @@ export class FakeSink extends EventEmitter implements ResponseSink {
   end(chunk: string | Uint8Array = ""): void {
     if (chunk.length > 0) this.write(chunk);
     this.ended = true;
+    if (this.reads && !this.destroyed) this.finish();
+  }
+
+  /** All that was written has left. */
+  finish(): void {
+    this.writableFinished = true;
+    this.emit("close");
   }
 
   destroy(): void {

@@ -38,7 +38,9 @@ async function post(
   const text = await answer.text();
   const json =
     text.startsWith("event:") || text.startsWith("id:") ? (/^data: (\{.*)$/m.exec(text)?.[1] ?? "{}") : text || "{}";
-  return { status: answer.status, headers: answer.headers, body: JSON.parse(json) };
+  // A balancer's own answers are no JSON.
+  const isMcp = json.startsWith("{");
+  return { status: answer.status, headers: answer.headers, body: isMcp ? JSON.parse(json) : {} };
 }
 
 /** Begins a session; gives its id. */

@@ -16,6 +16,8 @@ export class AnswerSink extends EventEmitter implements ResponseSink, Sender {
   readonly queue = new SendQueue();
   destroyed = false;
   headersSent = false;
+  /** Its last byte is on its way to the other node. */
+  writableFinished = false;
   readonly #channel: Channel;
   readonly #over: () => void;
   readonly #set: string[] = [];
@@ -62,7 +64,7 @@ export class AnswerSink extends EventEmitter implements ResponseSink, Sender {
     const body = encoding === undefined ? chunk : Buffer.from(chunk as string, encoding);
     const bytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     if (this.#fits(bytes) && this.#sendHead(body, bytes, true)) {
-      this.close();
+      this.#finish();
       return;
     }
     this.queue.end();
@@ -90,11 +92,16 @@ export class AnswerSink extends EventEmitter implements ResponseSink, Sender {
   }
 
   sent(last: boolean): void {
-    if (last) this.close();
+    if (last) this.#finish();
     else if (this.#wantsDrain && this.queue.length === 0) {
       this.#wantsDrain = false;
       this.emit("drain");
     }
+  }
+
+  #finish(): void {
+    this.writableFinished = true;
+    this.close();
   }
 
   /** Whether a body, or its beginning, may leave with its head. */

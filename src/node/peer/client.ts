@@ -22,14 +22,20 @@ const aliveDeadlineMs = 1_000;
 /** Why there is no connection. `refused`: nobody listens at the node's address. `silent`: anything else. */
 export type NoLink = "refused" | "silent";
 
+/** Whether a node answers, or why not. */
+export type SignOfLife = "alive" | NoLink;
+
+/** A node that is spoken to: a member, or the owner that the registry names. */
+export type PeerNode = Pick<NodeRecord, "name" | "tag" | "incarnation" | "peer">;
+
 /** A node that this one talks to. */
 interface Peer {
-  readonly node: NodeRecord;
+  readonly node: PeerNode;
   link: Dialled | undefined;
   /** The connection that is being made, which all requests of the moment wait for. */
   dialling: Promise<Dialled | NoLink> | undefined;
   /** The sign of life that was asked for. */
-  asking: Promise<boolean> | undefined;
+  asking: Promise<SignOfLife> | undefined;
   /** Why it was not reached last time. */
   failure: string | undefined;
 }
@@ -51,10 +57,10 @@ export class PeerClient {
    * Whether a node answers. A sign of life of the last half second is believed; else it is asked, because a frozen
    * node takes connections and requests and never answers: what was sent to it can't be sent elsewhere any more.
    */
-  isAlive(node: NodeRecord): boolean | Promise<boolean> {
-    if (this.#stopped) return false;
+  sign(node: PeerNode): SignOfLife | Promise<SignOfLife> {
+    if (this.#stopped) return "silent";
     const peer = this.#peer(node);
-    if (peer.link?.heardWithin(this.#parts.probeMs) === true) return true;
+    if (peer.link?.heardWithin(this.#parts.probeMs) === true) return "alive";
     peer.asking ??= this.#askForLife(peer).finally(() => {
       peer.asking = undefined;
     });
@@ -62,7 +68,7 @@ export class PeerClient {
   }
 
   /** Sends a request. What comes back, and every failure, goes to the taker. */
-  request(node: NodeRecord, request: PeerRequest, taker: AnswerTaker): void {
+  request(node: PeerNode, request: PeerRequest, taker: AnswerTaker): void {
     const peer = this.#peer(node);
     if (peer.link !== undefined) peer.link.request(request, taker);
     else void this.#dialAndRequest(peer, request, taker);
@@ -72,7 +78,7 @@ export class PeerClient {
    * Asks a node a question. `"refused"`: nobody listens at its address. `"silent"`: no answer within the deadline, or
    * none that can be believed. When the connection breaks it is asked again, so handlers must not mind that.
    */
-  async ask(node: NodeRecord, question: Question, deadlineMs: number): Promise<Answer | NoLink> {
+  async ask(node: PeerNode, question: Question, deadlineMs: number): Promise<Answer | NoLink> {
     const end = performance.now() + deadlineMs;
     const peer = this.#peer(node);
     for (;;) {
@@ -85,12 +91,12 @@ export class PeerClient {
   }
 
   /** Why a node was not reached last time. */
-  failure(node: NodeRecord): string | undefined {
+  failure(node: PeerNode): string | undefined {
     return this.#peers.get(node.tag)?.failure;
   }
 
   /** Lets go of nodes that are gone, and of former starts of those that came back. */
-  keepOnly(nodes: readonly NodeRecord[]): void {
+  keepOnly(nodes: readonly PeerNode[]): void {
     const incarnations = new Set(nodes.map(({ incarnation }) => incarnation));
     for (const [tag, peer] of this.#peers) {
       if (incarnations.has(peer.node.incarnation)) continue;
@@ -107,7 +113,7 @@ export class PeerClient {
     await Promise.all(open);
   }
 
-  #peer(node: NodeRecord): Peer {
+  #peer(node: PeerNode): Peer {
     const known = this.#peers.get(node.tag);
     if (known?.node.incarnation === node.incarnation) return known;
     // What still streams may end by itself: a node out of the registry may be alive.
@@ -117,14 +123,15 @@ export class PeerClient {
     return peer;
   }
 
-  async #askForLife(peer: Peer): Promise<boolean> {
+  async #askForLife(peer: Peer): Promise<SignOfLife> {
     if (peer.link !== undefined) {
       const alive = await peer.link.ping(aliveDeadlineMs);
       if (alive === false) peer.failure = "it gave no sign of life";
-      if (alive !== "lost") return alive;
+      if (alive !== "lost") return alive ? "alive" : "silent";
     }
     // A greeting is a sign of life too.
-    return typeof (await this.#link(peer)) !== "string";
+    const link = await this.#link(peer);
+    return typeof link === "string" ? link : "alive";
   }
 
   async #dialAndRequest(peer: Peer, request: PeerRequest, taker: AnswerTaker): Promise<void> {

@@ -1,12 +1,18 @@
 import type { Clock } from "../../ports/clock.ts";
 import { systemClock } from "../../ports/clock.ts";
 import {
+  type Claimed,
+  type Fence,
+  type Generation,
+  type HandedOver,
   type Joining,
   type LeaseRenewal,
   type NodeRecord,
   type Registry,
   RegistryError,
+  type SessionChanges,
   type SessionRecord,
+  type Written,
 } from "../../ports/registry.ts";
 import { MemoryStore } from "./memory-store.ts";
 
@@ -33,12 +39,25 @@ export class MemoryRegistry implements Registry {
     this.#state = "started";
   }
 
-  async claim(record: SessionRecord): Promise<void> {
-    this.#use("note a new session").claim(record, this.#clock.now());
+  async claim(record: SessionRecord): Promise<Claimed> {
+    return this.#use("note a session").claim(record, this.#clock.now());
   }
 
   async find(id: string): Promise<SessionRecord | undefined> {
     return this.#use("find a session").find(id, this.#clock.now());
+  }
+
+  async owners(ids: readonly string[]): Promise<readonly (Fence | undefined)[]> {
+    const store = this.#use("tell who owns sessions");
+    return ids.map((id) => store.owner(id, this.#clock.now()));
+  }
+
+  async write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
+    return this.#use("write to a session").write(id, fence, changes, this.#clock.now());
+  }
+
+  async handOver(id: string, epoch: number, to: Parameters<Registry["handOver"]>[2]): Promise<HandedOver> {
+    return this.#use("hand a session over").handOver(id, epoch, to, this.#clock.now());
   }
 
   async renew(ids: readonly string[]): Promise<readonly string[]> {
@@ -46,8 +65,12 @@ export class MemoryRegistry implements Registry {
     return ids.filter((id) => !store.renew(id, this.#clock.now()));
   }
 
-  async close(id: string): Promise<boolean> {
-    return this.#use("close a session").close(id, this.#clock.now());
+  async close(id: string, { remember = false }: { readonly remember?: boolean } = {}): Promise<boolean> {
+    return this.#use("close a session").close(id, remember, this.#clock.now());
+  }
+
+  async generation(known: string | undefined): Promise<Generation> {
+    return this.#use("tell its generation").generation(known, this.#clock.now());
   }
 
   onClosed(listener: (id: string) => void): () => void {

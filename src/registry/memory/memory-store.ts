@@ -1,6 +1,18 @@
-import type { Joining, LeaseRenewal, NodeRecord, SessionRecord } from "../../ports/registry.ts";
+import type {
+  Claimed,
+  Fence,
+  Generation,
+  HandedOver,
+  Joining,
+  LeaseRenewal,
+  NodeRecord,
+  SessionChanges,
+  SessionRecord,
+  Written,
+} from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
-import { sessionTtlMs } from "../session-ttl.ts";
+import { lossMattersMs, rememberedCloseMs, sessionTtlMs } from "../session-ttl.ts";
+import { KeptSession } from "./kept-session.ts";
 
 interface Expiring<T> {
   readonly value: T;
@@ -12,10 +24,12 @@ interface Expiring<T> {
 export class MemoryStore {
   readonly closed = new Listeners<string>();
   readonly nodesChanged = new Listeners<void>();
-  /** In the order in which they expire, since all have the same TTL and a renewal puts an entry at the end. */
-  readonly #sessions = new Map<string, Expiring<SessionRecord>>();
+  readonly #sessions = new Map<string, Expiring<KeptSession>>();
+  /** The closes that are remembered, by session. */
+  readonly #closes = new Map<string, Expiring<true>>();
   readonly #nodes = new Map<string, Expiring<NodeRecord>>();
-
+  #generation = 1;
+  #lostAt: number | undefined;
   #secret: string | undefined;
 
   sharedSecret(offered: string): string {
@@ -23,31 +37,83 @@ export class MemoryStore {
     return this.#secret;
   }
 
-  claim(record: SessionRecord, now: number): void {
+  claim(record: SessionRecord, now: number): Claimed {
     this.#forgetExpired(now);
-    if (!this.#sessions.has(record.id)) {
-      this.#sessions.set(record.id, { value: { ...record }, until: now + sessionTtlMs });
+    const kept = this.#session(record.id, now);
+    if (kept === undefined) {
+      if (live(this.#closes.get(record.id), now)) return { kind: "closed" };
+      this.#keep(record.id, new KeptSession(record), now);
+      return { kind: "claimed" };
     }
+    const by = kept.fence;
+    if (by.epoch < record.epoch) {
+      // What the owner of an older epoch wrote goes: the one that claims writes all that it has.
+      this.#keep(record.id, new KeptSession(record), now);
+      return { kind: "claimed" };
+    }
+    if (!isSame(by, record)) return { kind: "fenced", by };
+    kept.note(record);
+    this.#keep(record.id, kept, now);
+    return { kind: "claimed" };
   }
 
   find(id: string, now: number): SessionRecord | undefined {
-    return live(this.#sessions.get(id), now);
+    return this.#session(id, now)?.record;
+  }
+
+  owner(id: string, now: number): Fence | undefined {
+    return this.#session(id, now)?.fence;
+  }
+
+  write(id: string, fence: Fence, changes: SessionChanges, now: number): Written {
+    const kept = this.#session(id, now);
+    if (kept === undefined) return { kind: "missing" };
+    if (!isSame(kept.fence, fence)) return { kind: "fenced", by: kept.fence };
+    kept.write(changes, now);
+    this.#keep(id, kept, now);
+    return { kind: "written" };
+  }
+
+  handOver(id: string, epoch: number, to: Pick<SessionRecord, "owner" | "peer">, now: number): HandedOver {
+    const kept = this.#session(id, now);
+    if (kept === undefined) return { kind: "missing" };
+    if (kept.fence.epoch !== epoch) return { kind: "fenced", by: kept.fence };
+    kept.handOver(to);
+    this.#keep(id, kept, now);
+    return { kind: "handed-over", session: kept.all(now) };
   }
 
   renew(id: string, now: number): boolean {
-    const value = this.find(id, now);
-    if (value === undefined) return false;
-    this.#sessions.delete(id);
-    this.#sessions.set(id, { value, until: now + sessionTtlMs });
-    return true;
+    const kept = this.#session(id, now);
+    if (kept !== undefined) this.#keep(id, kept, now);
+    return kept !== undefined;
   }
 
-  close(id: string, now: number): boolean {
-    const existed = this.find(id, now) !== undefined;
+  close(id: string, remember: boolean, now: number): boolean {
+    this.#forgetExpired(now);
+    const existed = this.#session(id, now) !== undefined;
     this.#sessions.delete(id);
+    if (remember && !existed) putLast(this.#closes, id, { value: true, until: now + rememberedCloseMs });
     // Later, as from a network: nobody is told of its own close before the call has returned.
     queueMicrotask(() => this.closed.tell(id));
     return existed;
+  }
+
+  generation(known: string | undefined, now: number): Generation {
+    const id = `generation-${this.#generation}`;
+    if (known !== undefined && known !== id) this.#lostAt ??= now;
+    const ago = this.#lostAt === undefined ? undefined : now - this.#lostAt;
+    return { id, ...(ago !== undefined && ago < lossMattersMs ? { lostAgoMs: ago } : {}) };
+  }
+
+  /** Loses everything, as a Redis does that comes back empty. Nobody is told. */
+  lose(): void {
+    this.#sessions.clear();
+    this.#closes.clear();
+    this.#nodes.clear();
+    this.#secret = undefined;
+    this.#generation += 1;
+    this.#lostAt = undefined;
   }
 
   join(node: NodeRecord, leaseMs: number, now: number): Joining {
@@ -85,12 +151,34 @@ export class MemoryStore {
     return [...this.#nodes.values()].map(({ value }) => value).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  #session(id: string, now: number): KeptSession | undefined {
+    return live(this.#sessions.get(id), now);
+  }
+
+  #keep(id: string, value: KeptSession, now: number): void {
+    putLast(this.#sessions, id, { value, until: now + sessionTtlMs });
+  }
+
   #forgetExpired(now: number): void {
-    for (const [id, { until }] of this.#sessions) {
-      if (until > now) return;
-      this.#sessions.delete(id);
+    for (const entries of [this.#sessions, this.#closes]) {
+      for (const [id, { until }] of entries) {
+        if (until > now) break;
+        entries.delete(id);
+      }
     }
   }
+}
+
+/** Whether two are the same owner in the same epoch. */
+function isSame(one: Fence, other: Fence): boolean {
+  const { tag, incarnation } = one.owner;
+  return one.epoch === other.epoch && tag === other.owner.tag && incarnation === other.owner.incarnation;
+}
+
+/** All entries of a map have one TTL: so they stay in the order in which they expire. */
+function putLast<T>(entries: Map<string, Expiring<T>>, id: string, entry: Expiring<T>): void {
+  entries.delete(id);
+  entries.set(id, entry);
 }
 
 function live<T>(entry: Expiring<T> | undefined, now: number): T | undefined {

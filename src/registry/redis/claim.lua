@@ -1,13 +1,35 @@
--- Notes a new session. An id that is already there keeps what it has: writing a claim again, as after an answer that
--- got lost, changes nothing.
+-- Notes a session, unless an owner of this epoch or a later one has it, or it was closed and that is remembered.
+-- Writing the same claim again, as after an answer that got lost, changes nothing else of the session. What an owner of
+-- an older epoch wrote goes: the one that claims writes all that it has.
 --
 -- KEYS[1]  mcp:session:{<id>}
+-- KEYS[2]  …:closed
+-- KEYS[3]  …:state
+-- KEYS[4]  …:events
+-- KEYS[5]  …:ledger
 -- ARGV[1]  TTL in milliseconds
--- ARGV[2…] fields and values of the hash, in turns
--- Returns  1 when it was written, 0 when the id was there already
-if redis.call("EXISTS", KEYS[1]) == 1 then
-  return 0
+-- ARGV[2]  owner
+-- ARGV[3]  incarnation
+-- ARGV[4]  epoch
+-- ARGV[5…] fields and values of the hash, in turns
+-- Returns  1 when it was written, 0 when it was closed; else owner, incarnation and epoch that are there
+if redis.call("EXISTS", KEYS[1], KEYS[2]) > 0 then
+  local have = redis.call("HMGET", KEYS[1], "owner", "incarnation", "epoch")
+  if not have[1] then
+    return 0
+  end
+  local epoch, claimed = tonumber(have[3]), tonumber(ARGV[4])
+  if epoch < claimed then
+    redis.call("DEL", KEYS[1], KEYS[3], KEYS[4], KEYS[5])
+  elseif epoch == claimed and have[1] == ARGV[2] and have[2] == ARGV[3] then
+    -- Those that the record may lack.
+    redis.call("HDEL", KEYS[1], "client", "peer", "issuer", "subject", "initialize", "level", "subscriptions", "pinned")
+    redis.call("PEXPIRE", KEYS[3], ARGV[1])
+    redis.call("PEXPIRE", KEYS[5], ARGV[1])
+  else
+    return have
+  end
 end
-redis.call("HSET", KEYS[1], unpack(ARGV, 2))
+redis.call("HSET", KEYS[1], unpack(ARGV, 5))
 redis.call("PEXPIRE", KEYS[1], ARGV[1])
 return 1

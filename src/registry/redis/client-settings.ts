@@ -12,9 +12,17 @@ export interface RedisDeadlines {
   readonly connect: number;
   /** Silence of a server that should have answered, until its connection is given up for a new one. */
   readonly silence: number;
+  /** For a replica to have a write, where there are replicas. */
+  readonly replica: number;
 }
 
-export const defaultDeadlines: RedisDeadlines = { call: 1_000, start: 5_000, connect: 3_000, silence: 3_000 };
+export const defaultDeadlines: RedisDeadlines = {
+  call: 1_000,
+  start: 5_000,
+  connect: 3_000,
+  silence: 3_000,
+  replica: 100,
+};
 
 /** What all connections of one registry have in common. */
 export interface ClientSettings {

@@ -1,9 +1,10 @@
 import { createCluster } from "redis";
 import { type ClientSettings, commonOptions, credentials, socketOptions } from "./client-settings.ts";
 import { backOff, pause, withDeadline } from "./deadline.ts";
-import { describe } from "./failure.ts";
+import { describe, isRedirect } from "./failure.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import type { Address, RedisTarget } from "./redis-url.ts";
+import { ReplicaWaits } from "./replica-waits.ts";
 
 type ClusterTarget = Extract<RedisTarget, { kind: "cluster" }>;
 
@@ -40,6 +41,7 @@ export class ClusterLink implements Link {
   readonly #target: ClusterTarget;
   readonly #events: LinkEvents;
   readonly #stop = new AbortController();
+  readonly #replicas: ReplicaWaits;
   #cluster: ClusterClient | undefined;
   #connecting: Promise<void> | undefined;
   #waiting = 0;
@@ -50,6 +52,7 @@ export class ClusterLink implements Link {
     this.#settings = settings;
     this.#target = target;
     this.#events = events;
+    this.#replicas = new ReplicaWaits({ withinMs: settings.deadlines.replica, ...events });
   }
 
   start(): void {
@@ -64,14 +67,22 @@ export class ClusterLink implements Link {
   }
 
   async send(key: string, command: readonly string[], signal: AbortSignal): Promise<unknown> {
-    if (this.#cluster === undefined) throw new Error("it is not connected");
-    if (this.#waiting >= mostWaiting) throw new Error(`${mostWaiting} calls are waiting for it already`);
-    this.#waiting += 1;
-    try {
-      return await this.#cluster.sendCommand(key, false, [...command], { abortSignal: signal });
-    } finally {
-      this.#waiting -= 1;
-    }
+    return await this.#inTurn((cluster) => cluster.sendCommand(key, false, [...command], { abortSignal: signal }));
+  }
+
+  async sendReplicated(key: string, command: readonly string[], signal: AbortSignal): Promise<unknown> {
+    return await this.#inTurn(async (cluster) => {
+      try {
+        const client = await cluster.getNodeClientForKey(key);
+        return await this.#replicas.send(client, command, signal);
+      } catch (error) {
+        if (!isRedirect(error)) throw error;
+      }
+      // The slot moved. The client finds out where it is now, and from then on has the connection to wait on.
+      const reply = await cluster.sendCommand(key, false, [...command], { abortSignal: signal });
+      await this.#replicas.confirm(await cluster.getNodeClientForKey(key));
+      return reply;
+    });
   }
 
   async probe(key: string, signal: AbortSignal): Promise<void> {
@@ -128,6 +139,17 @@ export class ClusterLink implements Link {
     } catch (error) {
       cluster.destroy();
       throw reason ?? error;
+    }
+  }
+
+  async #inTurn(run: (cluster: ClusterClient) => Promise<unknown>): Promise<unknown> {
+    if (this.#cluster === undefined) throw new Error("it is not connected");
+    if (this.#waiting >= mostWaiting) throw new Error(`${mostWaiting} calls are waiting for it already`);
+    this.#waiting += 1;
+    try {
+      return await run(this.#cluster);
+    } finally {
+      this.#waiting -= 1;
     }
   }
 }

@@ -89,6 +89,11 @@ export function isDemoted(error: unknown): boolean {
   return isReply(error) && /^READONLY\b|-READONLY\b/.test(error.message);
 }
 
+/** Whether a member of a cluster says that another one has the key. */
+export function isRedirect(error: unknown): boolean {
+  return isReply(error) && inCluster.test(error.message);
+}
+
 /** Turns whatever a command failed with into the port's error. */
 export function toRegistryError(error: unknown, doing: string, target: RedisTarget): RegistryError {
   if (error instanceof RegistryError) return error;

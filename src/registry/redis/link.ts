@@ -1,4 +1,5 @@
 import type { Address } from "./redis-url.ts";
+import type { Send } from "./scripts.ts";
 
 /** How commands reach Redis: one server (which Sentinels may move), or a cluster. */
 export interface Link {
@@ -7,6 +8,9 @@ export interface Link {
 
   /** Sends a command to the server that holds the key. Rejects at once when that one is not connected. */
   send(key: string, command: readonly string[], signal: AbortSignal): Promise<unknown>;
+
+  /** Sends a write likewise and, where its server has replicas, waits a short time for one of them to have it too. */
+  sendReplicated(key: string, command: readonly string[], signal: AbortSignal): Promise<unknown>;
 
   /** Asks for a sign of life where the key of a failed command is held. */
   probe(key: string, signal: AbortSignal): Promise<void>;
@@ -31,4 +35,19 @@ export interface LinkEvents {
   readonly onUp: (address?: Address) => void;
   /** An attempt to connect failed, or the connection was lost. */
   readonly onFailure: (error: Error) => void;
+  /** So many writes were answered, and no replica is known to have them. */
+  readonly onNotReplicated: (writes: number, why: string) => void;
 }
+
+/** What a call of the registry asks for. */
+export interface CallOptions {
+  /** What it does, in words. */
+  readonly doing: string;
+  /** The key that it is about. */
+  readonly key: string;
+  /** Whether it writes what must outlive the server that it is written to. */
+  readonly replicated?: boolean;
+}
+
+/** Makes one call of the registry, within its deadline. */
+export type Call = (options: CallOptions, verb: (send: Send) => Promise<unknown>) => Promise<unknown>;

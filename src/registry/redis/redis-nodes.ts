@@ -1,10 +1,9 @@
 import type { Joining, LeaseRenewal, NodeRecord } from "../../ports/registry.ts";
+import { readHash } from "./hash.ts";
 import type { RedisKeys } from "./keys.ts";
-import { nodeFields, readHash, readNode } from "./records.ts";
-import { runScript, type Script, type Send, scripts } from "./scripts.ts";
-
-/** Makes one call of the registry, within its deadline: what it does, in words; the key that it is about; how. */
-export type Call = (doing: string, key: string, verb: (send: Send) => Promise<unknown>) => Promise<unknown>;
+import type { Call } from "./link.ts";
+import { nodeFields, readNode } from "./node-records.ts";
+import { runScript, type Script, scripts } from "./scripts.ts";
 
 /** The nodes in Redis: a key for each that lives as long as its lease, and an index of their tags. */
 export class RedisNodes {
@@ -39,7 +38,9 @@ export class RedisNodes {
     }
     // Each time: the index has a place of its own in a cluster, and may be lost alone.
     const { nodes } = this.#keys;
-    await this.#call("renew a lease", nodes, (send) => send(nodes, ["ZADD", nodes, this.#scored(tag, leaseMs), tag]));
+    await this.#call({ doing: "renew a lease", key: nodes }, (send) =>
+      send(nodes, ["ZADD", nodes, this.#scored(tag, leaseMs), tag]),
+    );
     return { kind: "renewed" };
   }
 
@@ -53,7 +54,7 @@ export class RedisNodes {
 
   async all(): Promise<readonly NodeRecord[]> {
     const { nodes } = this.#keys;
-    const reply = await this.#call("list the nodes", nodes, (send) =>
+    const reply = await this.#call({ doing: "list the nodes", key: nodes }, (send) =>
       send(nodes, ["ZRANGE", nodes, "0", "-1", "WITHSCORES"]),
     );
     const index = readScores(reply);
@@ -65,7 +66,7 @@ export class RedisNodes {
 
   async find(tag: string): Promise<NodeRecord | undefined> {
     const key = this.#keys.node(tag);
-    const hash = readHash(await this.#call("find a node", key, (send) => send(key, ["HGETALL", key])));
+    const hash = readHash(await this.#call({ doing: "find a node", key }, (send) => send(key, ["HGETALL", key])));
     return hash === undefined ? undefined : readNode(tag, hash);
   }
 
@@ -82,7 +83,7 @@ export class RedisNodes {
   }
 
   #run(doing: string, script: Script, key: string, args: string[]): Promise<unknown> {
-    return this.#call(doing, key, (send) => runScript(send, script, key, args));
+    return this.#call({ doing, key }, (send) => runScript(send, script, [key], args));
   }
 }
 

@@ -1,28 +1,35 @@
 import type { ConnectionOptions } from "node:tls";
 import type { Log } from "../../ports/log.ts";
 import {
+  type Claimed,
+  type Fence,
+  type Generation,
+  type HandedOver,
   type Joining,
   type LeaseRenewal,
   type NodeRecord,
   type Registry,
   RegistryError,
+  type SessionChanges,
   type SessionRecord,
+  type Written,
 } from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
-import { sessionTtlMs } from "../session-ttl.ts";
 import { type ClientSettings, defaultDeadlines, type RedisDeadlines } from "./client-settings.ts";
 import { withDeadline } from "./deadline.ts";
 import { describe, toRegistryError } from "./failure.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
-import type { Link } from "./link.ts";
+import type { Call, CallOptions, Link } from "./link.ts";
 import { openLink } from "./open-link.ts";
 import { Reachability, type ReachabilityChange } from "./reachability.ts";
-import { readHash, readSession, sessionFields } from "./records.ts";
+import { RedisGenerations } from "./redis-generations.ts";
 import { RedisNodes } from "./redis-nodes.ts";
+import { type NewOwner, RedisSessions } from "./redis-sessions.ts";
 import { parseRedisUrl } from "./redis-url.ts";
-import { runScript, type Script, type Send, scripts } from "./scripts.ts";
+import type { Send } from "./scripts.ts";
 import { Startup } from "./startup.ts";
 import { Subscription } from "./subscription.ts";
+import { UnreplicatedWrites } from "./unreplicated-writes.ts";
 
 export interface RedisRegistryOptions {
   readonly url: string;
@@ -40,12 +47,15 @@ export class RedisRegistry implements Registry {
   readonly #log: Log;
   readonly #link: Link;
   readonly #subscription: Subscription;
+  readonly #sessions: RedisSessions;
+  readonly #generations: RedisGenerations;
   readonly #nodes: RedisNodes;
   readonly #reachability: Reachability;
   readonly #startup: Startup;
   readonly #closedListeners = new Listeners<string>();
   readonly #nodesListeners = new Listeners<void>();
   readonly #reachableListeners = new Listeners<boolean>();
+  readonly #unreplicated: UnreplicatedWrites;
   #state: "new" | "started" | "stopped" = "new";
   /** The key of the call that failed last: where to ask for a sign of life. */
   #suspect: string;
@@ -54,8 +64,8 @@ export class RedisRegistry implements Registry {
     this.#settings = { target: parseRedisUrl(url), deadlines: { ...defaultDeadlines, ...deadlines }, tls };
     this.#keys = redisKeys(namespace);
     this.#suspect = this.#keys.nodes;
-    this.#nodes = new RedisNodes(this.#keys, (...call) => this.#call(...call));
     this.#log = log;
+    this.#unreplicated = new UnreplicatedWrites(log, this.#settings.target.shown);
     this.#startup = new Startup(this.#settings);
     this.#link = openLink(this.#settings, {
       onUp: (address) => {
@@ -66,7 +76,13 @@ export class RedisRegistry implements Registry {
         this.#startup.failed(error);
         if (this.#state === "started") this.#reachability.failed(error);
       },
+      onNotReplicated: (writes, why) => this.#unreplicated.add(writes, why),
     });
+    const call: Call = (...args) => this.#call(...args);
+    const { generation, generations } = this.#keys;
+    this.#sessions = new RedisSessions(this.#keys, call);
+    this.#generations = new RedisGenerations(this.#link.oneServer ? [generation] : generations, call);
+    this.#nodes = new RedisNodes(this.#keys, call);
     this.#subscription = new Subscription({
       settings: this.#settings,
       channels: {
@@ -101,30 +117,36 @@ export class RedisRegistry implements Registry {
     this.#state = "started";
   }
 
-  async claim(record: SessionRecord): Promise<void> {
-    const key = this.#keys.session(record.id);
-    await this.#run("note a new session", scripts.claim, key, [String(sessionTtlMs), ...sessionFields(record)]);
+  claim(record: SessionRecord): Promise<Claimed> {
+    return this.#sessions.claim(record);
   }
 
-  async find(id: string): Promise<SessionRecord | undefined> {
-    const key = this.#keys.session(id);
-    const hash = readHash(await this.#call("find a session", key, (send) => send(key, ["HGETALL", key])));
-    return hash === undefined ? undefined : readSession(id, hash);
+  find(id: string): Promise<SessionRecord | undefined> {
+    return this.#sessions.find(id);
   }
 
-  async renew(ids: readonly string[]): Promise<readonly string[]> {
-    const renewed = await Promise.all(
-      ids.map((id) => {
-        const key = this.#keys.session(id);
-        return this.#call("renew sessions", key, (send) => send(key, ["PEXPIRE", key, String(sessionTtlMs)]));
-      }),
-    );
-    return ids.filter((_, index) => Number(renewed[index]) !== 1);
+  owners(ids: readonly string[]): Promise<readonly (Fence | undefined)[]> {
+    return this.#sessions.owners(ids);
   }
 
-  async close(id: string): Promise<boolean> {
-    const args = [this.#keys.closed, id];
-    return Number(await this.#run("close a session", scripts.close, this.#keys.session(id), args)) === 1;
+  write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
+    return this.#sessions.write(id, fence, changes);
+  }
+
+  handOver(id: string, epoch: number, to: NewOwner): Promise<HandedOver> {
+    return this.#sessions.handOver(id, epoch, to);
+  }
+
+  renew(ids: readonly string[]): Promise<readonly string[]> {
+    return this.#sessions.renew(ids);
+  }
+
+  close(id: string, options: { readonly remember?: boolean } = {}): Promise<boolean> {
+    return this.#sessions.close(id, options);
+  }
+
+  generation(known: string | undefined): Promise<Generation> {
+    return this.#generations.generation(known);
   }
 
   onClosed(listener: (id: string) => void): () => void {
@@ -157,8 +179,14 @@ export class RedisRegistry implements Registry {
 
   async sharedSecret(offered: string): Promise<string> {
     const { secret } = this.#keys;
-    await this.#call("share a secret", secret, (send) => send(secret, ["SET", secret, offered, "NX"]));
-    return String(await this.#call("share a secret", secret, (send) => send(secret, ["GET", secret])));
+    const doing = "share a secret";
+    await this.#call({ doing, key: secret }, (send) => send(secret, ["SET", secret, offered, "NX"]));
+    return String(await this.#call({ doing, key: secret }, (send) => send(secret, ["GET", secret])));
+  }
+
+  /** How many writes no replica had in time, of a server that has replicas: a failover at that moment would lose them. */
+  get unreplicatedWrites(): number {
+    return this.#unreplicated.count;
   }
 
   onReachable(listener: (reachable: boolean) => void): () => void {
@@ -172,12 +200,11 @@ export class RedisRegistry implements Registry {
     await Promise.all([this.#link.stop(), this.#subscription.stop()]);
   }
 
-  #run(doing: string, script: Script, key: string, args: string[]): Promise<unknown> {
-    return this.#call(doing, key, (send) => runScript(send, script, key, args));
-  }
-
   /** One verb, within its deadline; whatever it fails with comes out as a RegistryError. */
-  async #call(doing: string, key: string, verb: (send: Send) => Promise<unknown>): Promise<unknown> {
+  async #call(
+    { doing, key, replicated = false }: CallOptions,
+    verb: (send: Send) => Promise<unknown>,
+  ): Promise<unknown> {
     const { target, deadlines } = this.#settings;
     if (this.#state !== "started") {
       throw new RegistryError("unavailable", `The registry can't ${doing}: it is ${this.#state}, not started.`);
@@ -187,7 +214,9 @@ export class RedisRegistry implements Registry {
     const late = () => new Error(`no answer within ${deadlines.call} ms`);
     try {
       return await withDeadline({ ms: deadlines.call, late }, (signal) =>
-        verb((sendKey, command) => this.#link.send(sendKey, command, signal)),
+        verb((sendKey, command) =>
+          replicated ? this.#link.sendReplicated(sendKey, command, signal) : this.#link.send(sendKey, command, signal),
+        ),
       );
     } catch (error) {
       const failure = toRegistryError(error, doing, target);

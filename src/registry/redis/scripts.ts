@@ -17,7 +17,11 @@ function load(file: string): Script {
 
 export const scripts = {
   claim: load("./claim.lua"),
+  write: load("./write.lua"),
+  handOver: load("./hand-over.lua"),
+  renew: load("./renew.lua"),
   close: load("./close.lua"),
+  generation: load("./generation.lua"),
   join: load("./join.lua"),
   indexNode: load("./index-node.lua"),
   renewLease: load("./renew-lease.lua"),
@@ -37,12 +41,18 @@ export async function loadScripts(client: Client): Promise<void> {
 /** Sends a command that the key decides the way of. */
 export type Send = (key: string, command: readonly string[]) => Promise<unknown>;
 
-/** Runs a script by its name, and by its text on a server that does not know it (any more). */
-export async function runScript(send: Send, { sha, source }: Script, key: string, args: string[]): Promise<unknown> {
+/** Runs a script by its name, and by its text on a server that does not know it (any more). All keys are of one slot. */
+export async function runScript(
+  send: Send,
+  { sha, source }: Script,
+  keys: readonly [string, ...string[]],
+  args: readonly string[],
+): Promise<unknown> {
+  const rest = [String(keys.length), ...keys, ...args];
   try {
-    return await send(key, ["EVALSHA", sha, "1", key, ...args]);
+    return await send(keys[0], ["EVALSHA", sha, ...rest]);
   } catch (error) {
     if (!isReply(error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return await send(key, ["EVAL", source, "1", key, ...args]);
+    return await send(keys[0], ["EVAL", source, ...rest]);
   }
 }

@@ -4,6 +4,7 @@ import { isDemoted } from "./failure.ts";
 import { KeptConnection } from "./kept-connection.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import type { Address } from "./redis-url.ts";
+import { ReplicaWaits } from "./replica-waits.ts";
 import { loadScripts } from "./scripts.ts";
 
 /** Where the one server is. */
@@ -20,15 +21,18 @@ export class ServerLink implements Link {
   readonly oneServer = true;
   readonly #where: Whereabouts;
   readonly #connection: KeptConnection;
+  readonly #replicas: ReplicaWaits;
 
   constructor(settings: ClientSettings, where: Whereabouts, events: LinkEvents) {
     this.#where = where;
+    this.#replicas = new ReplicaWaits({ withinMs: settings.deadlines.replica, ...events });
     this.#connection = new KeptConnection({
       locate: (signal) => where.locate(signal),
       create: (address) => oneConnection(settings, address),
       prepare: async (client, address) => {
         await where.check(client, address);
         await loadScripts(client);
+        await this.#replicas.look(client);
       },
       withinMs: settings.deadlines.connect,
       ...events,
@@ -40,17 +44,11 @@ export class ServerLink implements Link {
   }
 
   async send(_key: string, command: readonly string[], signal: AbortSignal): Promise<unknown> {
-    const { client } = this.#connection;
-    if (client === undefined) throw new Error("it is not connected");
-    try {
-      return await client.sendCommand([...command], { abortSignal: signal });
-    } catch (error) {
-      if (!this.#where.moves || !isDemoted(error)) throw error;
-      this.#connection.drop();
-      throw new RegistryError("unavailable", "The primary of Redis has become a replica; looking for the new one.", {
-        cause: error,
-      });
-    }
+    return await this.#onPrimary((client) => client.sendCommand([...command], { abortSignal: signal }));
+  }
+
+  async sendReplicated(_key: string, command: readonly string[], signal: AbortSignal): Promise<unknown> {
+    return await this.#onPrimary((client) => this.#replicas.send(client, command, signal));
   }
 
   async probe(key: string, signal: AbortSignal): Promise<void> {
@@ -68,5 +66,19 @@ export class ServerLink implements Link {
 
   async stop(): Promise<void> {
     await this.#connection.stop();
+  }
+
+  async #onPrimary(run: (client: Client) => Promise<unknown>): Promise<unknown> {
+    const { client } = this.#connection;
+    if (client === undefined) throw new Error("it is not connected");
+    try {
+      return await run(client);
+    } catch (error) {
+      if (!this.#where.moves || !isDemoted(error)) throw error;
+      this.#connection.drop();
+      throw new RegistryError("unavailable", "The primary of Redis has become a replica; looking for the new one.", {
+        cause: error,
+      });
+    }
   }
 }

@@ -1,0 +1,86 @@
+import type { Owner } from "../model/locate.ts";
+import type { Log } from "../ports/log.ts";
+import type { Fence, Registry } from "../ports/registry.ts";
+import { Session, type SessionHost } from "../session/session.ts";
+import type { SessionStore } from "../session/session-store.ts";
+import type { NodeMetrics } from "./metrics.ts";
+
+/** How an adoption went. */
+export type Adopted =
+  | { readonly kind: "adopted"; readonly session: Session }
+  /** Another node was quicker, or it was closed: look again who owns it. */
+  | { readonly kind: "not-ours" }
+  /** This node stops, or may not own anything just now. */
+  | { readonly kind: "not-now" }
+  /** The person's own code could not take the session up; it has been logged. */
+  | { readonly kind: "failed" }
+  /** The registry does not answer. */
+  | { readonly kind: "unavailable" };
+
+export interface AdoptionsParts {
+  readonly host: SessionHost;
+  readonly registry: Registry;
+  readonly metrics: NodeMetrics;
+  readonly log: Log;
+  /** This node, as the owner that it becomes. */
+  owner(): { readonly owner: Owner; readonly peer: string | undefined };
+  store(id: string, fence: Fence): SessionStore;
+  /** Takes the restored session. Gives false when the node stops. */
+  add(session: Session): boolean;
+}
+
+/** Restores sessions whose owners are gone: by epoch once in the cluster, and once at a time in this node. */
+export class Adoptions {
+  readonly #parts: AdoptionsParts;
+  /** At most as many as there are sessions that requests wait for. */
+  readonly #underWay = new Map<string, Promise<Adopted>>();
+
+  constructor(parts: AdoptionsParts) {
+    this.#parts = parts;
+  }
+
+  underWay(id: string): Promise<Adopted> | undefined {
+    return this.#underWay.get(id);
+  }
+
+  /** Takes a session over, if it is of that epoch still. Never rejects. */
+  async adopt(id: string, epoch: number): Promise<Adopted> {
+    let adoption = this.#underWay.get(id);
+    if (adoption === undefined) {
+      adoption = this.#adopt(id, epoch).finally(() => this.#underWay.delete(id));
+      this.#underWay.set(id, adoption);
+    }
+    return await adoption;
+  }
+
+  async #adopt(id: string, epoch: number): Promise<Adopted> {
+    const { host, registry, metrics, log, owner, store, add } = this.#parts;
+    const began = performance.now();
+    const to = owner();
+    let handedOver: Awaited<ReturnType<Registry["handOver"]>>;
+    try {
+      handedOver = await registry.handOver(id, epoch, to);
+    } catch {
+      metrics.registryFailed();
+      return { kind: "unavailable" };
+    }
+    if (handedOver.kind !== "handed-over") return { kind: "not-ours" };
+    const stored = handedOver.session;
+    const fence = { owner: to.owner, epoch: stored.record.epoch };
+    try {
+      const session = await Session.restore(host, stored, { store: store(id, fence) });
+      if (!add(session)) {
+        await session.close("node-stopping");
+        return { kind: "not-now" };
+      }
+      const ms = performance.now() - began;
+      metrics.adopted(ms);
+      log.info("session-adopted", { session: id, epoch: fence.epoch, ms: Math.round(ms * 100) / 100 });
+      return { kind: "adopted", session };
+    } catch (error) {
+      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error("session-not-adopted", { session: id, epoch: fence.epoch, why });
+      return { kind: "failed" };
+    }
+  }
+}

@@ -1,0 +1,209 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { locate, type Owner, type PeerAnswer, type RegistryAnswer } from "../model/locate.ts";
+import type { RefusalReason } from "../model/refusal.ts";
+import { parseSessionId } from "../model/session-id.ts";
+import type { Principal, Registry, SessionRecord } from "../ports/registry.ts";
+import type { Session } from "../session/session.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Generations } from "./generations.ts";
+import type { NodeMetrics } from "./metrics.ts";
+import { OwnerNotes } from "./owner-notes.ts";
+import { isSame } from "./principals.ts";
+import type { PromisesMade } from "./promises-made.ts";
+import type { ReachableNodes, Relays } from "./relays.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
+
+export interface FinderParts {
+  readonly keeper: SessionKeeper;
+  readonly registry: Registry;
+  readonly nodes: ReachableNodes;
+  /** Absent where misrouted requests are refused instead of passed on. */
+  readonly relays: Relays | undefined;
+  readonly generations: Generations;
+  readonly promises: PromisesMade;
+  readonly policy: "resume" | "reject";
+  /** For how long a request waits while it can't be decided: milliseconds. */
+  readonly holdMs: number;
+  /** This node's own start. */
+  readonly incarnation: string;
+  readonly metrics: NodeMetrics;
+  now(): number;
+}
+
+/** What became of the search for a session. */
+export type Found =
+  /** It is held here, perhaps since a moment ago. */
+  | { readonly kind: "here"; readonly session: Session }
+  /** Its owner has answered the request, or is answering it. */
+  | { readonly kind: "relayed"; readonly to: string }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly owner?: Owner | undefined };
+
+/** Where a session is: held here; known to the registry only; nowhere; or the registry does not answer. */
+export type Whereabouts =
+  | { readonly kind: "here" }
+  | { readonly kind: "elsewhere"; readonly owner: Owner; readonly ownerIsUp: boolean }
+  | { readonly kind: "nowhere" }
+  | { readonly kind: "not-known" };
+
+/** What the registry said, and the whole record where there is one. */
+interface Asked {
+  readonly answer: RegistryAnswer;
+  readonly record?: SessionRecord;
+}
+
+/** Requests that wait at one time. More are refused at once: each holds its body. */
+const mostHeld = 10_000;
+
+const lookAgainMs = 100;
+
+/** Finds the session of a request that this node doesn't hold: relays it, adopts the session, or says why neither. */
+export class Finder {
+  readonly #parts: FinderParts;
+  readonly #notes = new OwnerNotes();
+  #held = 0;
+
+  constructor(parts: FinderParts) {
+    this.#parts = parts;
+  }
+
+  /** Looks until it is decided, for the hold time at the longest. `caller`: who asks, where that matters. */
+  async find(
+    exchange: Exchange,
+    {
+      id,
+      body,
+      caller,
+    }: { readonly id: string; readonly body: string | undefined; readonly caller: Principal | undefined },
+  ): Promise<Found> {
+    const began = performance.now();
+    if (this.#held >= mostHeld) return { kind: "refused", reason: "misrouted" };
+    this.#held += 1;
+    try {
+      for (;;) {
+        const found = await this.#look(exchange, id, body, caller);
+        if (found.kind !== "undecided") return found;
+        const waited = performance.now() - began;
+        // A close need not wait: it reaches the owner by the registry's word.
+        if (waited >= this.#parts.holdMs || exchange.sink.destroyed || exchange.method === "DELETE") {
+          return { kind: "refused", reason: "misrouted", owner: found.owner };
+        }
+        // By chance a little more or less, so that what waits for one node doesn't come back in one moment.
+        await sleep(Math.min(this.#parts.holdMs - waited, lookAgainMs * (0.75 + Math.random() / 2)));
+      }
+    } finally {
+      this.#held -= 1;
+    }
+  }
+
+  /** Where a session is, without any change to that. */
+  async whereIs(id: string): Promise<Whereabouts> {
+    if (this.#parts.keeper.get(id) !== undefined) return { kind: "here" };
+    const { answer } = await this.#ask(id);
+    if (typeof answer === "string") return { kind: answer === "none" ? "nowhere" : "not-known" };
+    return { kind: "elsewhere", owner: answer.owner, ownerIsUp: answer.ownerIs === "up" };
+  }
+
+  /** One look around: everybody is asked once at most. */
+  async #look(
+    exchange: Exchange,
+    id: string,
+    body: string | undefined,
+    caller: Principal | undefined,
+  ): Promise<Found | { readonly kind: "undecided"; readonly owner: Owner | undefined }> {
+    const { keeper, relays, generations, promises, policy, now } = this.#parts;
+    const answers = new Map<string, PeerAnswer>();
+    const reachable = (tag: string | undefined) => (relays?.canReach(tag) === true ? tag : undefined);
+    const home = reachable(parseSessionId(id)?.tag);
+    const note = reachable(this.#notes.get(id));
+    let asked: Asked | undefined;
+    for (;;) {
+      // A session may have been opened, adopted or closed here while others were asked.
+      await keeper.adopting(id);
+      const session = keeper.get(id);
+      const owner = typeof asked?.answer === "object" ? asked.answer.owner : undefined;
+      const location = locate({
+        local: session !== undefined,
+        ended: keeper.ending(id, now()),
+        note,
+        home,
+        answers,
+        registry: asked?.answer,
+        policy,
+        quiet: generations.quiet || (owner !== undefined && promises.holds(owner.incarnation)),
+      });
+      switch (location.kind) {
+        case "here":
+          return { kind: "here", session: session as Session };
+        case "relay": {
+          const outcome = await relays?.send(exchange, this.#peerOf(location.to, asked), body);
+          if (outcome === "answered") {
+            if (location.to !== home) this.#notes.set(id, location.to);
+            return { kind: "relayed", to: location.to };
+          }
+          this.#notes.delete(id);
+          answers.set(location.to, outcome ?? "silent");
+          break;
+        }
+        case "ask-registry":
+          asked = await this.#ask(id);
+          // Nobody learns of a session, or has it moved, that isn't theirs.
+          if (asked.record !== undefined && !isSame(asked.record.principal, caller)) {
+            return { kind: "refused", reason: "unknown" };
+          }
+          break;
+        case "adopt": {
+          // To be closed, it need not live again first.
+          if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner };
+          const adopted = await keeper.adopt(id, location.epoch);
+          if (adopted.kind === "adopted") return { kind: "here", session: adopted.session };
+          if (adopted.kind === "failed") return { kind: "refused", reason: "server-gone", owner };
+          return { kind: "undecided", owner };
+        }
+        case "wait":
+          return { kind: "undecided", owner: location.owner };
+        case "refuse":
+          return { kind: "refused", reason: location.reason, owner: location.owner };
+      }
+    }
+  }
+
+  /** A node to pass a request to: as it is a member, or as the registry last knew it. */
+  #peerOf(tag: string, asked: Asked | undefined) {
+    const { owner, peer } = asked?.record ?? {};
+    const member = this.#parts.nodes.byTag(tag);
+    if (member !== undefined && (owner === undefined || owner.incarnation === member.incarnation)) return member;
+    return { name: tag, tag, incarnation: owner?.incarnation ?? "", peer };
+  }
+
+  /** What the registry says of a session. */
+  async #ask(id: string): Promise<Asked> {
+    const { registry, generations, relays, incarnation, metrics } = this.#parts;
+    // Whatever a client makes up: the registry need not be asked about what no node can have minted.
+    if (parseSessionId(id) === undefined) return { answer: "none" };
+    try {
+      const record = await registry.find(id);
+      if (record === undefined) {
+        await generations.check();
+        return { answer: "none" };
+      }
+      const { owner, epoch, pinned, peer } = record;
+      const self = owner.incarnation === incarnation;
+      const node = self ? undefined : await registry.node(owner.tag);
+      const up = node?.incarnation === owner.incarnation;
+      // Another start of its node joined: it did so only after the owner's lease was over, and the address is its own now.
+      const followed = node !== undefined && !up;
+      return {
+        record,
+        answer: {
+          ...{ owner, epoch, pinned },
+          ownerIs: self ? "self" : up ? "up" : "over",
+          ownerIsDirect: up && node.direct === true,
+          canRelay: relays !== undefined && !self && !followed && (up ? node.peer : peer) !== undefined,
+        },
+      };
+    } catch {
+      metrics.registryFailed();
+      return { answer: "unreachable" };
+    }
+  }
+}

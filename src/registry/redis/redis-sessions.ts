@@ -1,0 +1,103 @@
+import type {
+  Claimed,
+  Fence,
+  HandedOver,
+  Registry,
+  SessionChanges,
+  SessionRecord,
+  Written,
+} from "../../ports/registry.ts";
+import { rememberedCloseMs, sessionTtlMs } from "../session-ttl.ts";
+import { readHash } from "./hash.ts";
+import type { RedisKeys } from "./keys.ts";
+import type { Call, CallOptions } from "./link.ts";
+import { runScript, type Script, scripts } from "./scripts.ts";
+import { readFence, readSession, readStored, sessionFields } from "./session-records.ts";
+import { writeArguments } from "./session-writes.ts";
+
+/** To whom a session is handed over. */
+export type NewOwner = Parameters<Registry["handOver"]>[2];
+
+const ttl = String(sessionTtlMs);
+
+/** The sessions in Redis: each verb is one command, whose keys share a slot. */
+export class RedisSessions {
+  readonly #keys: RedisKeys;
+  readonly #call: Call;
+
+  constructor(keys: RedisKeys, call: Call) {
+    this.#keys = keys;
+    this.#call = call;
+  }
+
+  async claim(session: SessionRecord): Promise<Claimed> {
+    const { record, closed, state, events, ledger } = this.#keys.session(session.id);
+    const { owner, epoch } = session;
+    const args = [ttl, owner.tag, owner.incarnation, String(epoch), ...sessionFields(session)];
+    const reply = await this.#write("note a session", scripts.claim, [record, closed, state, events, ledger], args);
+    const by = readFence(reply);
+    if (by !== undefined) return { kind: "fenced", by };
+    return { kind: Number(reply) === 1 ? "claimed" : "closed" };
+  }
+
+  async find(id: string): Promise<SessionRecord | undefined> {
+    const key = this.#keys.session(id).record;
+    const hash = readHash(await this.#call({ doing: "find a session", key }, (send) => send(key, ["HGETALL", key])));
+    return hash === undefined ? undefined : readSession(id, hash);
+  }
+
+  async owners(ids: readonly string[]): Promise<readonly (Fence | undefined)[]> {
+    return await Promise.all(
+      ids.map(async (id) => {
+        const key = this.#keys.session(id).record;
+        const command = ["HMGET", key, "owner", "incarnation", "epoch"];
+        return readFence(await this.#call({ doing: "tell who owns sessions", key }, (send) => send(key, command)));
+      }),
+    );
+  }
+
+  async write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
+    const { record, state, events, ledger } = this.#keys.session(id);
+    const args = writeArguments(fence, changes, Date.now());
+    const reply = await this.#write("write to a session", scripts.write, [record, state, events, ledger], args);
+    const by = readFence(reply);
+    if (by !== undefined) return { kind: "fenced", by };
+    return { kind: Number(reply) === 1 ? "written" : "missing" };
+  }
+
+  async handOver(id: string, epoch: number, { owner, peer }: NewOwner): Promise<HandedOver> {
+    const { record, state, events, ledger } = this.#keys.session(id);
+    const args = [String(epoch), ttl, owner.tag, owner.incarnation, peer ?? ""];
+    const reply = await this.#write("hand a session over", scripts.handOver, [record, state, events, ledger], args);
+    if (!Array.isArray(reply)) return { kind: "missing" };
+    if (Array.isArray(reply[0])) return { kind: "handed-over", session: readStored(id, reply) };
+    return { kind: "fenced", by: readFence(reply) as Fence };
+  }
+
+  async renew(ids: readonly string[]): Promise<readonly string[]> {
+    const renewed = await Promise.all(
+      ids.map((id) => {
+        const { record, state, ledger } = this.#keys.session(id);
+        const call = { doing: "renew sessions", key: record };
+        return this.#run(call, scripts.renew, [record, state, ledger], [ttl]);
+      }),
+    );
+    return ids.filter((_, index) => Number(renewed[index]) !== 1);
+  }
+
+  async close(id: string, { remember = false }: { readonly remember?: boolean }): Promise<boolean> {
+    const { record, closed, state, events, ledger } = this.#keys.session(id);
+    const args = [this.#keys.closed, id, remember ? String(rememberedCloseMs) : ""];
+    const reply = await this.#write("close a session", scripts.close, [record, closed, state, events, ledger], args);
+    return Number(reply) === 1;
+  }
+
+  /** Runs a script whose effect must outlive the server that runs it. */
+  #write(doing: string, script: Script, keys: [string, ...string[]], args: string[]): Promise<unknown> {
+    return this.#run({ doing, key: keys[0], replicated: true }, script, keys, args);
+  }
+
+  #run(call: CallOptions, script: Script, keys: [string, ...string[]], args: string[]): Promise<unknown> {
+    return this.#call(call, (send) => runScript(send, script, keys, args));
+  }
+}

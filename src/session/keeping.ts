@@ -1,0 +1,18 @@
+import type { Journal, StoredSession } from "../ports/registry.ts";
+import type { SessionStore } from "./session-store.ts";
+import type { SessionState } from "./state.ts";
+
+/** What a session has that outlives its node. */
+export interface Keeping {
+  readonly store: SessionStore;
+  readonly state: SessionState;
+  readonly journal: Journal;
+  /** What is kept of it; absent for one that begins. */
+  readonly stored?: StoredSession | undefined;
+  /** For how long a message waits for a registry that is away; without it, it leaves at once. */
+  readonly strict?: { readonly holdMs: number } | undefined;
+  /** strict: a call that may not be run twice is noted before it runs. */
+  readonly ledger: "relaxed" | "strict";
+  /** So many events have left that could not be logged. */
+  leftUnlogged(count: number): void;
+}

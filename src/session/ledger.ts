@@ -1,0 +1,210 @@
+import type { LedgerEntry } from "../ports/registry.ts";
+import type { Call, CallStream } from "./call-stream.ts";
+import type { JsonRpcRequest, RequestId } from "./json-rpc.ts";
+import { PostBody } from "./post-body.ts";
+import type { Unwritten } from "./unwritten.ts";
+
+/** A call that has ended, or whose node has, and of which its client may not have the answer. */
+export interface PastCall {
+  readonly id: RequestId;
+  readonly stream: string;
+  readonly body: PostBody;
+  readonly request: JsonRpcRequest;
+  /** Absent when the registry knows nothing of it. */
+  readonly entry: LedgerEntry | undefined;
+  /**
+   * leaving: its answer is on its way. unread: its client hung up before. orphan: it was in flight when the node died that
+   * ran it.
+   */
+  state: "leaving" | "unread" | "orphan";
+  /** Since when, by the session's clock. */
+  since: number;
+}
+
+/** What becomes of a request. */
+export type Verdict =
+  | "run"
+  /** A repeat of one that is running. */
+  | "running"
+  /** A repeat of one whose answer got lost on its way. */
+  | "may-have-run"
+  /** A repeat of one that was in flight when its node died. */
+  | "node-died"
+  /** Another request with this id is running. */
+  | "id-in-use";
+
+export interface LedgerParts {
+  readonly unwritten: Unwritten;
+  now(): number;
+  /** Whether a request may be run again, as far as that is known. */
+  isRepeatable(request: JsonRpcRequest): boolean;
+  /** Something is unwritten that no message waits for. */
+  soon(): void;
+}
+
+/** How many calls are remembered whose answers nobody has read, and for how long. */
+const maxKept = 256;
+const keptMs = 5 * 60_000;
+
+/** A call with larger params is never run again. */
+const maxParamsBytes = 64 * 1024;
+
+/**
+ * Which calls have begun, and whether their answers have left: so that a repeated POST never runs twice what may have
+ * run, also when its node died. What ends within 20 ms is known in this process only.
+ */
+export class Ledger {
+  readonly #parts: LedgerParts;
+  readonly #past = new Map<RequestId, PastCall>();
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(parts: LedgerParts) {
+    this.#parts = parts;
+  }
+
+  /** Notes a call that has begun, to be written before the next message leaves. */
+  begin(call: Call, repeatable: boolean): void {
+    const { request, stream } = call;
+    const params = JSON.stringify(request.params ?? {});
+    call.entry = {
+      request: JSON.stringify(request.id),
+      hash: stream.body?.hash ?? "",
+      stream: stream.name,
+      method: request.method,
+      ...(Buffer.byteLength(params) <= maxParamsBytes && { params }),
+      repeatable,
+      at: stream.at,
+    };
+    this.#parts.unwritten.begun(call.entry);
+  }
+
+  /**
+   * What a request is whose id is, or may be, that of another one: something to run, or a repeat (the same id and the
+   * same body). Of a call that isn't running any more a client is told once; then its id is free.
+   */
+  judge(request: JsonRpcRequest, running: Call | undefined, body: string | undefined): Verdict {
+    if (running !== undefined) {
+      return body !== undefined && running.stream.body?.is(body) === true ? "running" : "id-in-use";
+    }
+    const past = this.#past.get(request.id);
+    if (past === undefined || body === undefined) return "run";
+    this.forget(past);
+    if (!past.body.is(body)) return "run";
+    if (past.state !== "leaving" && (past.entry?.repeatable ?? this.#parts.isRepeatable(request))) return "run";
+    return past.state === "orphan" ? "node-died" : "may-have-run";
+  }
+
+  /** Whether it is known that the answer of a call is on its way. */
+  has({ request, stream }: Call): boolean {
+    return this.#past.get(request.id)?.stream === stream.name;
+  }
+
+  /** The answer of a call is on its way. */
+  leaving(call: Call): void {
+    const { request, stream, entry } = call;
+    const body = stream.body ?? PostBody.ofHash(entry?.hash ?? "");
+    const since = this.#parts.now();
+    this.#past.set(request.id, { id: request.id, stream: stream.name, body, request, entry, state: "leaving", since });
+    call.entry = undefined;
+  }
+
+  /** The answer on a stream has fully left: its calls can be repeated from now on. */
+  left(stream: CallStream): void {
+    for (const call of stream.calls) {
+      if (call.entry !== undefined) this.#end(call.entry);
+      else if (this.#past.size > 0) {
+        const past = this.#past.get(call.request.id);
+        if (past?.stream === stream.name) this.forget(past);
+      }
+    }
+  }
+
+  /** Its client hung up before it had the whole answer. */
+  unread(stream: CallStream): void {
+    for (const { request } of stream.calls) {
+      const past = this.#past.get(request.id);
+      if (past?.stream !== stream.name) continue;
+      past.state = "unread";
+      past.since = this.#parts.now();
+    }
+    this.#shorten();
+    this.#arrangeSweep();
+  }
+
+  /** A client has asked for the rest of a stream, and got it. */
+  read(stream: string): void {
+    for (const past of [...this.#past.values()]) if (past.stream === stream) this.forget(past);
+  }
+
+  /** What the node noted that is gone. */
+  restore(entries: readonly LedgerEntry[]): void {
+    const since = this.#parts.now();
+    for (const entry of entries) {
+      const id = JSON.parse(entry.request) as RequestId;
+      const { stream, method } = entry;
+      const params = entry.params === undefined ? {} : (JSON.parse(entry.params) as JsonRpcRequest["params"]);
+      const request: JsonRpcRequest = { jsonrpc: "2.0", id, method, ...(params && { params }) };
+      this.#past.set(id, { id, stream, body: PostBody.ofHash(entry.hash), request, entry, state: "orphan", since });
+    }
+    this.#arrangeSweep();
+  }
+
+  /** Calls that were in flight on this stream when their node died. */
+  orphansOf(stream: string): PastCall[] {
+    return [...this.#past.values()].filter((past) => past.stream === stream && past.state === "orphan");
+  }
+
+  /** The id is free again. */
+  forget(past: PastCall): void {
+    if (this.#past.get(past.id) === past) this.#past.delete(past.id);
+    if (past.entry !== undefined) this.#end(past.entry);
+  }
+
+  /** It runs again: what the registry has of it stays. */
+  takeUp(past: PastCall): void {
+    this.#past.delete(past.id);
+  }
+
+  /** What the registry has, or is to have, of calls that run and of those that have ended. */
+  entries(running: Iterable<CallStream>): LedgerEntry[] {
+    const past = [...this.#past.values()].flatMap(({ entry }) => entry ?? []);
+    const begun = [...running].flatMap(({ calls }) => calls.flatMap(({ entry }) => entry ?? []));
+    return [...past, ...begun];
+  }
+
+  stop(): void {
+    clearTimeout(this.#sweep);
+    this.#sweep = undefined;
+    this.#past.clear();
+  }
+
+  #end(entry: LedgerEntry): void {
+    this.#parts.unwritten.ended(entry.request);
+    this.#parts.soon();
+  }
+
+  /** The oldest go first; those on their way end by themselves. */
+  #shorten(): void {
+    const kept = [...this.#past.values()].filter(({ state }) => state !== "leaving");
+    for (const past of kept.slice(0, Math.max(0, kept.length - maxKept))) this.forget(past);
+  }
+
+  #arrangeSweep(): void {
+    let oldest: number | undefined;
+    for (const { state, since } of this.#past.values()) {
+      if (state !== "leaving") oldest = Math.min(oldest ?? since, since);
+    }
+    if (oldest === undefined || this.#sweep !== undefined) return;
+    const ms = Math.max(0, oldest + keptMs - this.#parts.now());
+    this.#sweep = setTimeout(() => this.#expire(), Math.min(ms, keptMs) + 1).unref();
+  }
+
+  #expire(): void {
+    this.#sweep = undefined;
+    const now = this.#parts.now();
+    for (const past of [...this.#past.values()]) {
+      if (past.state !== "leaving" && now - past.since >= keptMs) this.forget(past);
+    }
+    this.#arrangeSweep();
+  }
+}

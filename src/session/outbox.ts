@@ -1,0 +1,362 @@
+import type { SessionStore } from "./session-store.ts";
+import type { SessionState } from "./state.ts";
+import type { Unwritten } from "./unwritten.ts";
+
+/** What leaves, once everything that was changed before it is written. */
+export interface Departure {
+  leave(): void;
+  /** It waited for too long, and what was changed before it could not be kept: what leaves in its place. */
+  refuse?(): void;
+}
+
+export interface OutboxParts {
+  /** Absent where nothing outlives the node: then everything leaves at once. */
+  readonly store: SessionStore | undefined;
+  readonly state: SessionState | undefined;
+  readonly unwritten: Unwritten;
+  /** For how long what leaves waits for a registry that is away; without it, it leaves at once. */
+  readonly strict: { readonly holdMs: number } | undefined;
+  /** The number of the newest event of the standalone stream that some connection has carried. */
+  carried(): number;
+  /** Whether no call is in flight. */
+  isIdle(): boolean;
+  /** So many events have left that could not be logged. */
+  leftUnlogged(count: number): void;
+  failed(error: Error): void;
+}
+
+interface Waiting {
+  readonly departure: Departure;
+  /** The write after which it may leave. */
+  readonly write: number;
+  readonly since: number;
+}
+
+/** How soon what changed outside calls is written, in milliseconds: within 100 ms, also on a busy machine. */
+const soonMs = 50;
+
+/** How many messages of a session may wait: the oldest leaves when there are more. */
+const maxWaiting = 10_000;
+
+/** How long to wait before an attempt after one that failed, in milliseconds, if nothing is heard of the registry. */
+const firstRetryMs = 1_000;
+const lastRetryMs = 30_000;
+
+/**
+ * The way of all messages of a session out of its node: each leaves when everything that was changed before it is
+ * written, in order. With nothing unwritten and nothing on its way that is at once. What comes during a write shares the
+ * next one.
+ */
+export class Outbox {
+  readonly #parts: OutboxParts;
+  readonly #queue: Waiting[] = [];
+  /** Counts writes that were begun. */
+  #writes = 0;
+  #writing: Promise<void> | undefined;
+  #isLeaving = false;
+  /** The next write begins at the end of this turn. */
+  #isDue = false;
+  /** Not known to the registry yet: nothing is written, and nothing leaves. */
+  #isAsleep = false;
+  #isOver: "lost" | "let-go" | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #soonAt = Number.POSITIVE_INFINITY;
+  #hold: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs = firstRetryMs;
+  #stopListening: (() => void) | undefined;
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether anything of the session is kept. */
+  get keeps(): boolean {
+    return this.#parts.store !== undefined;
+  }
+
+  /** Whether nothing may leave any more: the session is another node's. */
+  get isLost(): boolean {
+    return this.#isOver === "lost";
+  }
+
+  /** Waits for {@link wake}. */
+  sleep(): void {
+    this.#isAsleep = this.keeps;
+  }
+
+  /** The registry knows the session. */
+  wake(): void {
+    if (!this.#isAsleep) return;
+    this.#isAsleep = false;
+    this.#goOn();
+  }
+
+  /**
+   * Notes what has changed of the state. To be called before each message is made: gives the error of a value that can't
+   * be kept, for the call to be answered with.
+   */
+  gather(): Error | undefined {
+    const { state, unwritten } = this.#parts;
+    if (state === undefined || !state.mayHaveChanged) return undefined;
+    let failure: Error | undefined;
+    // Each failing value is put back, so that the next attempt finds what else has changed.
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      try {
+        const changes = state.changes();
+        if (changes === undefined) break;
+        unwritten.state(changes);
+        // From here on it is the outbox's to see it written.
+        state.kept(changes);
+        break;
+      } catch (error) {
+        failure ??= error instanceof Error ? error : new Error(String(error));
+      }
+    }
+    if (this.#parts.isIdle()) state.settled();
+    return failure;
+  }
+
+  /** Whether what is sent now may leave at once. Asked for each message. */
+  get isClear(): boolean {
+    if (this.#parts.store === undefined || this.#isOver === "let-go") return true;
+    if (this.#writing !== undefined || this.#queue.length > 0 || this.#isAsleep || this.#isOver !== undefined)
+      return false;
+    return !this.#parts.unwritten.mustPrecede && this.owns();
+  }
+
+  /** Lets something leave: at once, or when everything that was changed before is written. */
+  pass(departure: Departure): void {
+    if (this.isClear) departure.leave();
+    else this.#push(departure);
+  }
+
+  /** Something of the state may have changed outside calls. Called very often. */
+  touched(): void {
+    if (this.#soon === undefined) this.soon();
+  }
+
+  /** Sees to it that what is unwritten is written soon, also if no message leaves. */
+  soon(ms = soonMs): void {
+    if (!this.keeps || this.#isOver !== undefined) return;
+    const at = performance.now() + ms;
+    if (at >= this.#soonAt) return;
+    clearTimeout(this.#soon);
+    this.#soonAt = at;
+    this.#soon = setTimeout(() => this.#look(), ms).unref();
+  }
+
+  /** Writes what is unwritten, as far as that goes. */
+  async flush(): Promise<void> {
+    const failure = this.gather();
+    if (failure !== undefined) this.#parts.failed(failure);
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#isOver !== undefined || this.#isAsleep || this.#parts.unwritten.isEmpty) return;
+    this.#write();
+    await this.#writing;
+  }
+
+  /** Lets all go that waits and that comes: the session ends, and what is unwritten of it is needed no more. */
+  letGo(): void {
+    if (this.#isOver !== undefined) return;
+    if (this.keeps && !this.owns()) return;
+    this.#isOver = "let-go";
+    this.#stopTimers();
+    this.#leave(Number.POSITIVE_INFINITY);
+  }
+
+  /** No call is in flight any more. */
+  settled(): void {
+    const { state } = this.#parts;
+    if (state?.mayHaveChanged === true) state.settled();
+  }
+
+  /** Nothing leaves any more, and nothing is written: the session is another node's, or over. */
+  lose(): void {
+    this.#isOver = "lost";
+    this.#queue.length = 0;
+    this.#stopTimers();
+  }
+
+  /** Whether this node may still speak for the session: if not, nothing leaves any more. */
+  owns(): boolean {
+    if (this.#isOver === "lost") return false;
+    if (this.#parts.store?.owns() !== false) return true;
+    this.lose();
+    return false;
+  }
+
+  #push(departure: Departure): void {
+    if (this.#isOver !== undefined) return;
+    const write = this.#parts.unwritten.mustPrecede ? this.#writes + 1 : this.#writes;
+    this.#queue.push({ departure, write, since: performance.now() });
+    if (this.#queue.length > maxWaiting) this.#giveUpOn(this.#queue.shift() as Waiting);
+    if (this.#writing === undefined) this.#goOn();
+    this.#arrangeHold();
+  }
+
+  /** Nothing is on its way: begins the next write, or lets those leave that need none. */
+  #goOn(): void {
+    if (this.#isOver !== undefined || this.#isAsleep || this.#writing !== undefined || this.#isLeaving) return;
+    if (!this.#parts.unwritten.mustPrecede) this.#leave(Number.POSITIVE_INFINITY);
+    else if (!this.#isDue) this.#writeAfterTurn();
+  }
+
+  /**
+   * A task changes its state and sends a message in one turn, and both are to be written as one: an SDK takes some
+   * microtasks to get from the one to the other, in which another message must not begin a write.
+   */
+  #writeAfterTurn(): void {
+    this.#isDue = true;
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        this.#isDue = false;
+        if (this.#isOver === undefined && this.#writing === undefined && this.#parts.unwritten.mustPrecede)
+          this.#write();
+        else this.#goOn();
+      }),
+    );
+  }
+
+  /** Looks for changes that no message has told of. */
+  #look(): void {
+    this.#soon = undefined;
+    this.#soonAt = Number.POSITIVE_INFINITY;
+    const failure = this.gather();
+    if (failure !== undefined) this.#parts.failed(failure);
+    const { state, unwritten } = this.#parts;
+    if (!unwritten.isEmpty && this.#writing === undefined && !this.#isAsleep && this.owns()) this.#write();
+    const againMs = state?.lookAgainMs;
+    if (againMs !== undefined) this.soon(Math.max(againMs - soonMs, soonMs));
+  }
+
+  #write(): void {
+    const { store, unwritten, carried } = this.#parts;
+    if (store === undefined || !this.owns()) return;
+    this.#writes += 1;
+    this.#writing = this.#settle(store.write(unwritten.take(carried())));
+  }
+
+  async #settle(write: ReturnType<SessionStore["write"]>): Promise<void> {
+    const kept = await write.catch((error: unknown) => {
+      this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
+      return "unavailable" as const;
+    });
+    this.#writing = undefined;
+    if (this.#isOver !== undefined) return;
+    switch (kept) {
+      case "written":
+        this.#parts.unwritten.written();
+        this.#stopRetrying();
+        this.#leave(this.#writes);
+        break;
+      case "unavailable":
+        this.#parts.unwritten.putBack();
+        this.#retryLater();
+        if (this.#parts.strict === undefined) this.#leaveUnlogged();
+        // It waits for the write that succeeds.
+        else
+          for (const [index, waiting] of this.#queue.entries())
+            this.#queue[index] = { ...waiting, write: this.#writes + 1 };
+        return;
+      case "lost":
+        this.lose();
+        return;
+    }
+    this.#goOn();
+  }
+
+  #leaveUnlogged(): void {
+    const count = this.#parts.unwritten.leave();
+    if (count > 0) this.#parts.leftUnlogged(count);
+    this.#leave(Number.POSITIVE_INFINITY);
+  }
+
+  /** Lets those leave that wait for no write after this one. */
+  #leave(write: number): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    try {
+      for (let first = this.#queue[0]; first !== undefined && first.write <= write; first = this.#queue[0]) {
+        if (this.#isOver !== "let-go" && !this.owns()) return;
+        this.#queue.shift();
+        this.#depart(() => first.departure.leave());
+      }
+    } finally {
+      this.#isLeaving = false;
+    }
+    this.#arrangeHold();
+  }
+
+  #depart(leave: () => void): void {
+    try {
+      leave();
+    } catch (error) {
+      // One answer that fails must not hold up the others.
+      this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** What waits has waited for long enough. */
+  #endHold(): void {
+    this.#hold = undefined;
+    const { strict, unwritten, leftUnlogged } = this.#parts;
+    if (strict === undefined) return;
+    const due = performance.now() - strict.holdMs + 1;
+    const count = unwritten.leave();
+    if (count > 0) leftUnlogged(count);
+    for (let first = this.#queue[0]; first !== undefined && first.since <= due; first = this.#queue[0]) {
+      if (!this.owns()) return;
+      this.#queue.shift();
+      this.#giveUpOn(first);
+    }
+    this.#arrangeHold();
+  }
+
+  /** It leaves although what was changed before could not be kept. */
+  #giveUpOn({ departure }: Waiting): void {
+    const { strict } = this.#parts;
+    this.#depart(() =>
+      strict === undefined || departure.refuse === undefined ? departure.leave() : departure.refuse(),
+    );
+  }
+
+  #arrangeHold(): void {
+    const { strict } = this.#parts;
+    const [first] = this.#queue;
+    if (strict === undefined || first === undefined || this.#hold !== undefined || this.#isOver !== undefined) return;
+    const ms = Math.max(0, first.since + strict.holdMs - performance.now());
+    this.#hold = setTimeout(() => this.#endHold(), ms);
+  }
+
+  #retryLater(): void {
+    this.#stopListening ??= this.#parts.store?.onBack(() => this.#tryAgain());
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs);
+      this.#tryAgain();
+    }, this.#retryMs).unref();
+  }
+
+  #tryAgain(): void {
+    if (this.#isOver !== undefined || this.#writing !== undefined) return;
+    if (this.#parts.unwritten.isEmpty) this.#stopRetrying();
+    else this.#write();
+  }
+
+  #stopRetrying(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#retryMs = firstRetryMs;
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    clearTimeout(this.#hold);
+    this.#hold = undefined;
+    this.#stopRetrying();
+  }
+}

@@ -1,0 +1,140 @@
+import { refusalBody } from "../model/refusal.ts";
+import { outcome, outcomeText } from "./call-outcomes.ts";
+import { type Call, type CallHost, CallStream } from "./call-stream.ts";
+import type { Calls } from "./calls.ts";
+import type { EventStream } from "./event-stream.ts";
+import { errorCode, errorText, type JsonRpcMessage, type RequestId } from "./json-rpc.ts";
+import type { Ledger, PastCall } from "./ledger.ts";
+import { messageExtra, type Origin } from "./message-extra.ts";
+import { PostBody } from "./post-body.ts";
+import { answerJson, type ResponseSink, sseHead, whenLeft } from "./response-sink.ts";
+import { type Resumption, resumption } from "./resumption.ts";
+import { type RetainedEvent, wire } from "./retained-events.ts";
+import type { EventPlace } from "./sse.ts";
+import type { EndReason } from "./transport-options.ts";
+import type { MessageExtra } from "./transport-types.ts";
+
+export interface PastStreamsParts {
+  readonly host: CallHost;
+  readonly calls: Calls;
+  readonly ledger: Ledger;
+  /** The stream goes on here: its client may ask for it by name. */
+  goesOn(stream: CallStream): void;
+  deliver(message: JsonRpcMessage, extra: MessageExtra): void;
+}
+
+type InFlight = Resumption & { kind: "in-flight" };
+
+/** How many finished call streams a session remembers, so that a late resume is answered rightly. */
+const maxFinished = 256;
+
+/** Call streams that have ended, here or with the node that began them: what is left of them to ask for. */
+export class PastStreams {
+  readonly #parts: PastStreamsParts;
+  /** The number of the last event of each stream that has ended here. Oldest first. */
+  readonly #finished = new Map<string, number>();
+
+  constructor(parts: PastStreamsParts) {
+    this.#parts = parts;
+  }
+
+  add(stream: string, sequence: number): void {
+    this.#finished.set(stream, sequence);
+    if (this.#finished.size <= maxFinished) return;
+    const [oldest] = this.#finished.keys();
+    this.#finished.delete(oldest as string);
+  }
+
+  /** Gives a connection the rest of a stream, from the event after `place`. */
+  resume(sink: ResponseSink, place: EventPlace, origin: Origin): void {
+    const { ledger } = this.#parts;
+    const { ring, outbox } = this.#parts.host;
+    const { stream, sequence } = place;
+    const last = this.#finished.get(stream);
+    if (last !== undefined || !outbox.keeps) {
+      const missed = last === undefined || sequence > last ? undefined : ring.after(stream, sequence, last);
+      if (missed === undefined) answerGone(sink, place);
+      else this.#answer(sink, stream, missed);
+      return;
+    }
+    const found = resumption(ring.of(stream), ledger.orphansOf(stream), sequence);
+    switch (found.kind) {
+      case "gone":
+        answerGone(sink, place);
+        return;
+      case "rest":
+        this.#answer(sink, stream, found.events);
+        return;
+      case "in-flight":
+        if (found.calls.some((call) => this.#canRunAgain(call))) this.#runAgain(sink, place, found, origin);
+        else this.#tell(sink, stream, found);
+    }
+  }
+
+  #canRunAgain({ id, entry }: PastCall): boolean {
+    return entry?.repeatable === true && entry.params !== undefined && !this.#parts.calls.has(id);
+  }
+
+  /** Runs calls again that were in flight when their node died; the connection gets the rest of their stream. */
+  #runAgain(sink: ResponseSink, place: EventPlace, { sequence, calls: interrupted }: InFlight, origin: Origin): void {
+    const { host, calls, ledger, goesOn, deliver } = this.#parts;
+    const hash = interrupted[0]?.entry?.hash ?? "";
+    const stream = CallStream.resumed(host, place.stream, sequence, PostBody.ofHash(hash));
+    goesOn(stream);
+    const again: Call[] = [];
+    const told: Call[] = [];
+    for (const past of interrupted) {
+      const call = stream.add(past.request);
+      call.entry = past.entry;
+      ledger.takeUp(past);
+      (this.#canRunAgain(past) ? again : told).push(call);
+    }
+    for (const call of again) calls.add(call);
+    const events = stream.events as EventStream;
+    // What lies between may never have been logged; what runs again sends it again.
+    if (!events.connect(sink, place.sequence)) events.connect(sink, sequence);
+    for (const { request } of told) stream.settle(outcomeText(request, outcome.nodeDied));
+    const extra = messageExtra(origin, {});
+    for (const { request } of again) deliver(request, extra);
+  }
+
+  /** Nobody knows what became of these calls, and none of them is run again: their client is told so. */
+  #tell(sink: ResponseSink, stream: string, { events, sequence, calls }: InFlight): void {
+    const { host } = this.#parts;
+    const told = calls.map(({ request }, index): RetainedEvent => {
+      const json = outcomeText(request, outcome.nodeDied);
+      return { stream, sequence: sequence + 1 + index, json, at: host.now(), logged: false };
+    });
+    // Whoever loses this answer may ask again.
+    for (const event of told) host.ring.add(event);
+    this.add(stream, sequence + told.length);
+    host.outbox.pass({ leave: () => this.#answer(sink, stream, [...events, ...told]) });
+  }
+
+  #answer(sink: ResponseSink, stream: string, events: readonly RetainedEvent[]): void {
+    const { host, ledger } = this.#parts;
+    if (sink.destroyed) return;
+    if (events.length === 0) {
+      // 204 tells a client that there is nothing more; an empty stream would make it ask again.
+      sink.writeHead(204, []);
+      sink.end();
+    } else {
+      const body = events.map(wire).join("");
+      sink.writeHead(200, sseHead(host.sessionId, Buffer.byteLength(body)));
+      sink.end(body);
+    }
+    if (host.outbox.keeps) whenLeft(sink, (whole) => whole && ledger.read(stream));
+  }
+}
+
+export function answerGone(sink: ResponseSink, { stream, sequence }: EventPlace): void {
+  const fault = `What followed event ${stream}-${sequence} is not kept any more. Open a stream without Last-Event-ID.`;
+  answerJson(sink, 400, errorText(null, errorCode.transport, fault));
+}
+
+/** For a request that reached a session in the moment of its end. */
+export function answerEnded(sink: ResponseSink, ended: EndReason | undefined, request: RequestId | null = null): void {
+  // All others go on elsewhere.
+  const reason = ended === "closed" || ended === "expired" ? ended : "misrouted";
+  answerJson(sink, 404, JSON.stringify(refusalBody(reason, request)));
+}

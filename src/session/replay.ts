@@ -1,0 +1,38 @@
+import type { Journal } from "../ports/registry.ts";
+import type { JsonRpcMessage } from "./json-rpc.ts";
+
+/** How long a fresh server may take to answer each request of the journal, in milliseconds. */
+const answerMs = 5_000;
+
+export interface ReplayParts {
+  /** Sends a request to the server; its response goes no further. Rejects when there is none in time. */
+  ask(method: string, params: JsonRpcMessage["params"], ms: number): Promise<JsonRpcMessage>;
+  notify(method: string): void;
+  /** The server answered `initialize`. */
+  initialized(response: JsonRpcMessage): void;
+  /** What the client had asked for, the fresh server refuses. */
+  refused(error: Error): void;
+}
+
+/**
+ * Tells a fresh server what its client had told the one before it. Rejects when the server does not answer, or does not
+ * take the client; a level or a subscription that it refuses is only reported: the rest of the session can go on.
+ */
+export async function replay(journal: Journal, { ask, notify, initialized, refused }: ReplayParts): Promise<void> {
+  const { params } = JSON.parse(journal.initialize) as JsonRpcMessage;
+  const response = await ask("initialize", params, answerMs);
+  if (response.result === undefined) {
+    throw new Error(`The fresh server refused the client's initialize: ${response.error?.message}`);
+  }
+  initialized(response);
+  notify("notifications/initialized");
+  const again: [string, JsonRpcMessage["params"]][] = [];
+  if (journal.level !== undefined) again.push(["logging/setLevel", JSON.parse(journal.level)]);
+  for (const uri of journal.subscriptions ?? []) again.push(["resources/subscribe", { uri }]);
+  await Promise.all(
+    again.map(async ([method, its]) => {
+      const { error } = await ask(method, its, answerMs);
+      if (error !== undefined) refused(new Error(`The fresh server refused ${method}: ${error.message}`));
+    }),
+  );
+}
