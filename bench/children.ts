@@ -15,7 +15,7 @@ export class Children {
   readonly reaper = new Reaper();
   readonly #owned: OwnedProcess[] = [];
   readonly #folders: string[] = [];
-  #load: ChildProcess | undefined;
+  readonly #forked: ChildProcess[] = [];
 
   /** Starts a program whose output only its errors show. */
   async start(options: Omit<ProcessOptions, "reaper">): Promise<OwnedProcess> {
@@ -36,23 +36,26 @@ export class Children {
     return folder;
   }
 
-  /** Starts the load, which is spoken with both ways. It ends when the channel to the bench does. */
-  forkLoad(): ChildProcess {
+  /** Starts a module of the bench that is spoken with both ways. It ends when the channel to the bench does. */
+  fork(module: URL): ChildProcess {
     // Like the others it leads a process group: Ctrl-C reaches only the bench, which ends them in order.
-    this.#load = fork(fileURLToPath(new URL("load/main.ts", import.meta.url)), { detached: true });
-    return this.#load;
+    const child = fork(fileURLToPath(module), { detached: true });
+    this.#forked.push(child);
+    return child;
   }
 
-  /** Ends them all, the load first. */
+  /** Ends them all, those that put load on others first. */
   async stop(): Promise<void> {
-    const load = this.#load;
-    if (load?.pid !== undefined && load.exitCode === null && load.signalCode === null) {
-      const exited = once(load, "exit");
-      load.kill("SIGKILL");
-      await exited;
-    }
+    await Promise.all(this.#forked.map(endAtOnce));
     await Promise.all(this.#owned.map((process) => process.stop(stopGraceMs)));
     this.reaper.stop();
     await Promise.all(this.#folders.map((folder) => rm(folder, { recursive: true, force: true })));
   }
+}
+
+async function endAtOnce(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
 }

@@ -7,7 +7,7 @@ export class Load {
   readonly #child: ChildProcess;
 
   constructor(children: Children) {
-    this.#child = children.forkLoad();
+    this.#child = children.fork(new URL("load/main.ts", import.meta.url));
   }
 
   /** Runs one plan; plans take turns. */

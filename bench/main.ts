@@ -1,11 +1,14 @@
-// `npm run bench -- local|edge|relay|generator`: results to stdout, progress to stderr, everything on loopback.
+// `npm run bench -- COMMAND`: results to stdout, progress to stderr, everything on loopback.
 import { Command, InvalidArgumentError } from "commander";
+import { type AdoptionOptions, benchAdoption, describeAdoption, isAdoptionGood } from "./adoption.ts";
 import { Children } from "./children.ts";
 import { benchEdge, describeEdge, type EdgeOptions, isEdgeGood } from "./edge.ts";
 import { benchGenerator, describeGenerator, type GeneratorOptions } from "./generator.ts";
 import { benchLocal, describeLocal, type LocalOptions, type LocalReport } from "./local.ts";
+import { benchMemory, describeMemory, isMemoryGood, type MemoryOptions, type RegistryKind } from "./memory.ts";
 import { benchRelay, describeRelay, type RelayOptions, type RelayReport } from "./relay.ts";
 import { rightlyAnswered } from "./report.ts";
+import { benchState, describeState, isStateGood, type StateOptions } from "./state.ts";
 
 const children = new Children();
 
@@ -59,6 +62,20 @@ function whole(written: string): number {
   const number = Number(written);
   if (!Number.isSafeInteger(number) || number < 0) throw new InvalidArgumentError("Give a whole number from 0.");
   return number;
+}
+
+function atLeastOne(written: string): number {
+  const number = whole(written);
+  if (number === 0) throw new InvalidArgumentError("Give a whole number from 1.");
+  return number;
+}
+
+function registries(written: string): RegistryKind[] {
+  const kinds = written.split(",");
+  const known = kinds.filter((kind) => kind === "valkey" || kind === "memory");
+  if (known.length < kinds.length)
+    throw new InvalidArgumentError('Give "valkey", "memory" or both, separated by a comma.');
+  return known;
 }
 
 function wholes(written: string): number[] {
@@ -140,5 +157,38 @@ withCommonOptions(program.command("generator"), 5, 3)
       options,
     );
   });
+
+withCommonOptions(program.command("state"), 5, 3)
+  .description("calls that change a session's state against calls that change nothing, with Valkey behind the node")
+  .option("--connections <list>", "calls under way at a time, separated by commas", wholes, [1, 16])
+  .option("--counted <n>", "then so many calls of each, to count the Redis commands that they cost", whole, 1_000)
+  .action((options: StateOptions & Output) => {
+    checkSessions(options, options.connections);
+    return present(() => benchState(children, options), describeState, isStateGood, options);
+  });
+
+program
+  .command("adoption")
+  .description("what the first call costs that reaches another node after the death of its session's node")
+  .option("--sessions <n>", "sessions that are adopted, one after another", atLeastOne, 1_000)
+  .option("--counts <n>", "how often each one's state changed before", whole, 3)
+  .option("--events <n>", "how many events are in each one's log", whole, 5)
+  .option("--json", "one JSON document instead of text")
+  .action((options: AdoptionOptions & Output) =>
+    present(() => benchAdoption(children, options), describeAdoption, isAdoptionGood, options),
+  );
+
+program
+  .command("memory")
+  .description("what idle sessions with open streams cost one node, and whether keep-alives hold its event loop up")
+  .option("--sessions <n>", "sessions that are opened, one after another, and held", atLeastOne, 10_000)
+  .option("--warmup-sessions <n>", "sessions that are there before, which are not counted", atLeastOne, 100)
+  .option("--per-second <n>", "how many are opened in a second at most", positive, 500)
+  .option("--idle-seconds <n>", "how long they are idle; keep-alives come every 15 s", positive, 46)
+  .option("--registries <list>", "where the node's registry is, in turn", registries, ["valkey", "memory"])
+  .option("--json", "one JSON document instead of text")
+  .action((options: MemoryOptions & Output) =>
+    present(() => benchMemory(children, options), describeMemory, isMemoryGood, options),
+  );
 
 await program.parseAsync();

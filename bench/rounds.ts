@@ -56,12 +56,23 @@ export async function compare(
   options: RoundsOptions,
   aims: Readonly<Record<string, number>>,
 ): Promise<Comparison> {
+  return compared(subjects, connections, await measure(load, subjects, connections, options), aims);
+}
+
+/** Puts the load on the subjects in turn, A B C A B C …. */
+export async function measure(
+  load: Load,
+  subjects: readonly Subject[],
+  connections: number,
+  options: RoundsOptions,
+): Promise<Run[]> {
   const runs: Run[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
-    for (const { name, url, openAt, same, processes } of subjects) {
+    for (const { name, url, openAt, tool, same, processes } of subjects) {
       const result = await load.run({
         url,
         openAt,
+        tool,
         same,
         processes,
         connections,
@@ -75,6 +86,16 @@ export async function compare(
       process.stderr.write(`c=${connections} round ${round}/${options.rounds} ${name}: ${perSecond} calls/s\n`);
     }
   }
+  return runs;
+}
+
+/** Compares the first subject with each of the others. */
+export function compared(
+  subjects: readonly Subject[],
+  connections: number,
+  runs: readonly Run[],
+  aims: Readonly<Record<string, number>>,
+): Comparison {
   const [first, ...others] = subjects.map(({ name }) => name);
   return {
     connections,
@@ -83,7 +104,7 @@ export async function compare(
   };
 }
 
-function resultsOf(runs: readonly Run[], subject: string): LoadResult[] {
+export function resultsOf(runs: readonly Run[], subject: string): LoadResult[] {
   return runs.filter((run) => run.subject === subject).map((run) => run.result);
 }
 

@@ -20,3 +20,17 @@ export function spread(values: readonly number[]): Spread {
 export function ratios(values: readonly number[], beside: readonly number[]): number[] {
   return values.map((value, index) => value / (beside[index] ?? Number.NaN));
 }
+
+export interface Percentiles {
+  readonly count: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** By nearest rank; NaN where there is no value. */
+export function percentiles(values: readonly number[]): Percentiles {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
+}

@@ -1,9 +1,14 @@
+/** What is called: `echo` changes nothing; `count` changes the session's state, and says how often it ran. */
+export type Tool = "echo" | "count";
+
 /** What the load process is asked to do: a closed loop, each connection sends its next call when the last is answered. */
 export interface LoadPlan {
   /** The MCP endpoint, on loopback. */
   readonly url: string;
   /** Where the sessions begin, if that is another node than the one that the calls go to. */
   readonly openAt?: string | undefined;
+  /** Default: echo. */
+  readonly tool?: Tool | undefined;
   readonly sessions: number;
   /** How many calls are under way at a time; each has a connection of its own. */
   readonly connections: number;

@@ -1,6 +1,6 @@
 import { Connection } from "./connection.ts";
 import { cpuMicrosOf } from "./cpu-time.ts";
-import { judgeEcho } from "./mcp-answer.ts";
+import { judge } from "./mcp-answer.ts";
 import type { Failure, LoadPlan, LoadProgress, LoadResult } from "./plan.ts";
 import { LoadSession } from "./session.ts";
 import { Tally } from "./tally.ts";
@@ -22,10 +22,10 @@ export async function runLoad(plan: LoadPlan, onProgress: (progress: LoadProgres
   }));
   try {
     await openSessions(lanes, plan, url);
-    const warmup = await phase(lanes, Number.MAX_SAFE_INTEGER, plan.warmupMs);
+    const warmup = await phase(lanes, plan, Number.MAX_SAFE_INTEGER, plan.warmupMs);
     const cpuBefore = cpuTimes(plan);
     const began = performance.now();
-    const measured = await phase(lanes, plan.calls, plan.limitMs, onProgress);
+    const measured = await phase(lanes, plan, plan.calls, plan.limitMs, onProgress);
     const seconds = (performance.now() - began) / 1_000;
     return {
       calls: measured.calls,
@@ -64,6 +64,7 @@ async function closeLanes(lanes: readonly Lane[]): Promise<void> {
 /** Keeps every lane busy until the calls are used up or the time is over. */
 async function phase(
   lanes: readonly Lane[],
+  { tool = "echo" }: LoadPlan,
   calls: number,
   limitMs: number,
   onProgress?: (progress: LoadProgress) => void,
@@ -83,13 +84,13 @@ async function phase(
       const sentAt = performance.now();
       if (sentAt >= end) break;
       left -= 1;
-      const call = (sessions[turn] as LoadSession).next();
+      const call = (sessions[turn] as LoadSession).next(tool);
       turn = (turn + 1) % sessions.length;
       const exchange = await connection.exchange(call.request);
       const took = performance.now() - sentAt;
       switch (exchange.kind) {
         case "answer": {
-          const verdict = judgeEcho(exchange.answer, call.id, call.text);
+          const verdict = judge(exchange.answer, call);
           if (verdict.ok) tally.answered(took);
           else tally.failed(verdict.failure, verdict.why);
           break;

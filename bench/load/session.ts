@@ -1,13 +1,15 @@
 import type { Connection, Exchange } from "./connection.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 import { messageOf } from "./mcp-answer.ts";
+import type { Tool } from "./plan.ts";
 
 const protocolVersion = "2025-11-25";
 
 /** A call as it goes on the wire, and what its answer has to carry. */
 export interface Call {
   readonly id: number;
-  readonly text: string;
+  /** A field of the structured content, and its value. */
+  readonly expected: { readonly field: string; readonly value: string | number };
   readonly request: string;
 }
 
@@ -20,6 +22,7 @@ export class LoadSession {
   readonly #callHead: string;
   readonly #same: Call | undefined;
   #calls = 0;
+  #counts = 0;
 
   private constructor(url: URL, name: number, sessionLines: string, same: boolean) {
     this.#path = url.pathname;
@@ -27,7 +30,7 @@ export class LoadSession {
     this.#sessionLines = sessionLines;
     this.#name = name;
     this.#callHead = this.#head("POST");
-    this.#same = same ? this.#call(1, "the same text in each call") : undefined;
+    this.#same = same ? this.#echo(1, "the same text in each call") : undefined;
   }
 
   /** Opens a session as clients do: initialize, then initialized. */
@@ -51,11 +54,43 @@ export class LoadSession {
     return session;
   }
 
-  /** The next call. Each has an id of its own in the session, and a text of its own among all sessions. */
-  next(): Call {
+  /** The next call. Each has an id of its own in the session, and an `echo` a text of its own among all sessions. */
+  next(tool: Tool): Call {
     if (this.#same !== undefined) return this.#same;
     this.#calls += 1;
-    return this.#call(this.#calls + 1, `session ${this.#name} says ${this.#calls} in the words of the bench`);
+    const id = this.#calls + 1;
+    switch (tool) {
+      case "echo":
+        return this.#echo(id, `session ${this.#name} says ${this.#calls} in the words of the bench`);
+      case "count":
+        // Each call counts one: that of a call which failed is missing or not, and then the next answers look wrong too.
+        this.#counts += 1;
+        return { id, expected: { field: "value", value: this.#counts }, request: this.#call(id, "count", "{}") };
+    }
+  }
+
+  /** Calls a tool, and gives its structured content. Rejects when it is not answered rightly. */
+  async ask(connection: Connection, tool: string, args: object = {}): Promise<Readonly<Record<string, unknown>>> {
+    this.#calls += 1;
+    const id = this.#calls + 1;
+    const answer = expect(tool, 200, await connection.exchange(this.#call(id, tool, JSON.stringify(args))));
+    const message = messageOf(answer);
+    const content = typeof message === "string" || message.id !== id ? undefined : message.result?.structuredContent;
+    if (content === undefined) throw new Error(`${tool} was answered with ${answer.body.slice(0, 200)}`);
+    return content;
+  }
+
+  /** What opens the session's own stream: the head of a GET. */
+  get streamRequest(): string {
+    return `${this.#head("GET")}\r\n`;
+  }
+
+  /** The same session, whose next requests go to another node. */
+  at(url: URL): LoadSession {
+    const moved = new LoadSession(url, this.#name, this.#sessionLines, false);
+    moved.#calls = this.#calls;
+    moved.#counts = this.#counts;
+    return moved;
   }
 
   /** Ends the session, so that a target doesn't gather those of earlier runs. */
@@ -63,9 +98,13 @@ export class LoadSession {
     await connection.exchange(`${this.#head("DELETE")}\r\n`);
   }
 
-  #call(id: number, text: string): Call {
-    const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"text":"${text}"}}}`;
-    return { id, text, request: withBody(this.#callHead, body) };
+  #echo(id: number, text: string): Call {
+    return { id, expected: { field: "text", value: text }, request: this.#call(id, "echo", `{"text":"${text}"}`) };
+  }
+
+  #call(id: number, tool: string, args: string): string {
+    const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}","arguments":${args}}}`;
+    return withBody(this.#callHead, body);
   }
 
   #head(method: string): string {

@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
 import type { Children } from "../children.ts";
+import type { Tool } from "../load/plan.ts";
 import type { Listening } from "./listening.ts";
+import { startNode } from "./node.ts";
 
 /** What a load can be put on. */
 export interface Subject {
@@ -9,6 +11,8 @@ export interface Subject {
   readonly url: string;
   /** Where its sessions begin, if that is another address. */
   readonly openAt?: string;
+  /** What is called there; default: echo. */
+  readonly tool?: Tool;
   /** It can give only one answer, so each call has to be the same. */
   readonly same: boolean;
   /** Its processes, in groups whose CPU time is told apart. */
@@ -27,30 +31,14 @@ const startDeadlineMs = 30_000;
 const files = {
   floor: new URL("floor.ts", import.meta.url),
   sdk: new URL("sdk.ts", import.meta.url),
-  mooring: new URL("../../src/cli/main.ts", import.meta.url),
 } as const;
-
-/** One node as people start it; its registry is in memory, so it is a cluster of one. */
-const serveArgs = [
-  "serve",
-  "yardstick",
-  "--name",
-  "bench",
-  "--host",
-  "127.0.0.1",
-  "--port",
-  "0",
-  "--admin",
-  "off",
-  "--json",
-];
 
 export async function startServing(children: Children, subject: keyof typeof files): Promise<Serving> {
   let url: string | undefined;
   const serving = await children.start({
     name: `the process of ${subject}`,
     command: process.execPath,
-    args: [fileURLToPath(files[subject]), ...(subject === "mooring" ? serveArgs : [])],
+    args: [fileURLToPath(files[subject])],
     onMessage: (message) => {
       url = (message as Listening).url;
     },
@@ -59,8 +47,12 @@ export async function startServing(children: Children, subject: keyof typeof fil
   return { url: url as unknown as string, pid: serving.pid };
 }
 
-/** Starts a subject that is reached without anything between. */
-export async function startDirect(children: Children, subject: keyof typeof files, name: string): Promise<Subject> {
-  const { url, pid } = await startServing(children, subject);
+/** Starts a subject that is reached without anything between. A node of Mooring has its registry in memory then. */
+export async function startDirect(
+  children: Children,
+  subject: keyof typeof files | "mooring",
+  name: string,
+): Promise<Subject> {
+  const { url, pid } = subject === "mooring" ? await startNode(children) : await startServing(children, subject);
   return { name, url: `${url}/mcp`, same: subject === "floor", processes: { node: [pid] } };
 }
