@@ -4,6 +4,7 @@ import type { Fence, Registry } from "../ports/registry.ts";
 import { Session, type SessionHost } from "../session/session.ts";
 import type { SessionStore } from "../session/session-store.ts";
 import type { NodeMetrics } from "./metrics.ts";
+import type { Ownership } from "./ownership.ts";
 
 /** How an adoption went. */
 export type Adopted =
@@ -25,6 +26,7 @@ export interface AdoptionsParts {
   /** This node, as the owner that it becomes. */
   owner(): { readonly owner: Owner; readonly peer: string | undefined };
   store(id: string, fence: Fence): SessionStore;
+  readonly ownership: Ownership;
   /** Takes the restored session. Gives false when the node stops. */
   add(session: Session): boolean;
 }
@@ -54,8 +56,9 @@ export class Adoptions {
   }
 
   async #adopt(id: string, epoch: number): Promise<Adopted> {
-    const { host, registry, metrics, log, owner, store, add } = this.#parts;
+    const { host, registry, ownership, metrics, log, owner, store, add } = this.#parts;
     const began = performance.now();
+    const { ends } = ownership;
     const to = owner();
     let handedOver: Awaited<ReturnType<Registry["handOver"]>>;
     try {
@@ -69,8 +72,10 @@ export class Adoptions {
     const fence = { owner: to.owner, epoch: stored.record.epoch };
     try {
       const session = await Session.restore(host, stored, { store: store(id, fence) });
-      if (!add(session)) {
-        await session.close("node-stopping");
+      // A right that ended meanwhile took this session with it, although it was not here yet to be given up.
+      const isOurs = ownership.mayOwn() && ownership.ends === ends;
+      if (!isOurs || !add(session)) {
+        await session.close(isOurs ? "node-stopping" : "owner-lost");
         return { kind: "not-now" };
       }
       const ms = performance.now() - began;

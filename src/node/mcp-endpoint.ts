@@ -286,6 +286,11 @@ const allowed: Access = { kind: "allowed" };
 const notOpened = {
   failed: { status: 500, message: "The server could not be made for this session. The node's log says why." },
   stopping: { status: 503, message: "This node is stopping. Send initialize again: another node will serve you." },
+  "no-right": {
+    status: 503,
+    message:
+      "This node has lost its registry, and may begin no session. Send initialize again: another node will serve you.",
+  },
 };
 
 const initializeIncomplete: Fault = {

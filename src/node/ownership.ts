@@ -29,34 +29,49 @@ export class Ownership {
   readonly #parts: OwnershipParts;
   #right: Right | undefined;
   #over = false;
+  #ends = 0;
   #asking: Promise<void> | undefined;
 
   constructor(parts: OwnershipParts) {
     this.#parts = parts;
   }
 
-  /** Whether this node may act as owner now. It is asked when a request is taken, and before each message leaves. */
+  /**
+   * Whether this node may act as owner now. It is asked when a request is taken, and before each message leaves. A right
+   * that has ended begins again with a lease only: others may have adopted meanwhile.
+   */
   mayOwn(): boolean {
     if (this.#parts.policy === "reject") return true;
     // Before the first lease there is nothing that anybody could adopt.
-    if (this.#right === undefined || mayOwn(this.#right, this.#parts.read())) return true;
+    if (this.#right === undefined) return true;
+    if (!this.#over && mayOwn(this.#right, this.#parts.read())) return true;
     if (!this.#over) {
       this.#over = true;
+      this.#ends += 1;
       this.#parts.onOver();
     }
     return false;
   }
 
+  /** How often the right has ended: what began before the last time is not this node's any more. */
+  get ends(): number {
+    return this.#ends;
+  }
+
   /** The registry gave the lease again, when it was asked at that time. */
   renewed(askedAt: Reading): void {
-    this.#right = renewed(askedAt, this.#parts.lease);
+    // Nobody may have looked since the former right ended: what it gave ends with it.
+    this.mayOwn();
+    const right = renewed(askedAt, this.#parts.lease);
     // An answer that took longer than the lease gives no right.
-    this.#over = isOver(this.#right.lease, this.#parts.read());
+    if (isOver(right.lease, this.#parts.read())) return;
+    this.#right = right;
+    this.#over = false;
   }
 
   /** The registry did not answer: asks every other member for its promise. Never rejects. */
   async notRenewed(): Promise<void> {
-    if (this.#parts.policy === "reject") return;
+    if (this.#parts.policy === "reject" || !this.mayOwn()) return;
     this.#asking ??= this.#askAll().finally(() => {
       this.#asking = undefined;
     });
@@ -78,7 +93,7 @@ export class Ownership {
       }),
     );
     // The lease may have been renewed meanwhile, and then no promise is needed.
-    if (right !== undefined && right === this.#right)
+    if (right !== undefined && right === this.#right && this.mayOwn())
       this.#right = promisedBy(right, new Map([[self, asOf], ...answers]), this.#parts.read());
   }
 }

@@ -43,7 +43,9 @@ export interface Beginning {
 export type Opened =
   | { readonly kind: "opened"; readonly session: Session }
   | { readonly kind: "failed" }
-  | { readonly kind: "stopping" };
+  | { readonly kind: "stopping" }
+  /** This node may not own sessions just now: it lost its registry, and others have not. */
+  | { readonly kind: "no-right" };
 
 /** How long a stopping node waits for calls that have begun. */
 const lastCallsMs = 5_000;
@@ -61,12 +63,9 @@ export class SessionKeeper {
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
-    const { host, registry, metrics, log } = parts;
+    const { host, registry, ownership, metrics, log } = parts;
     this.#adoptions = new Adoptions({
-      host,
-      registry,
-      log,
-      metrics,
+      ...{ host, registry, ownership, log, metrics },
       owner: () => ({ owner: this.#owner, peer: parts.peer() }),
       store: (id, fence) => this.#storeOf(id, fence) as SessionStore,
       add: (session) => this.#add(session),
@@ -103,12 +102,13 @@ export class SessionKeeper {
 
   /** Begins a session for a client. */
   async open({ client, principal, initialize }: Beginning): Promise<Opened> {
-    const { host, writes, metrics, log } = this.#parts;
+    const { host, writes, ownership, metrics, log } = this.#parts;
     const { tag } = host.node;
     const id = mintSessionId(tag, randomBytes(randomBytesPerId));
     const fence = { owner: this.#owner, epoch: 1 };
     let session: Session;
     if (this.#stopping) return { kind: "stopping" };
+    if (!ownership.mayOwn()) return { kind: "no-right" };
     try {
       const store = this.#storeOf(id, fence);
       session = await Session.open(host, { id, epoch: 1, client, principal, initialize, store });
@@ -120,6 +120,11 @@ export class SessionKeeper {
       // The person's own code took its time, and nothing would end this session any more.
       await session.close("node-stopping");
       return { kind: "stopping" };
+    }
+    if (!ownership.mayOwn()) {
+      // Nor would anything of it ever leave.
+      await session.close("owner-lost");
+      return { kind: "no-right" };
     }
     this.#table.add(session);
     await writes.claim(() => this.#recordOf(session));

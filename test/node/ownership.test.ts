@@ -75,6 +75,27 @@ describe("an owner whose lease is not renewed", () => {
     expect(ended).toBe(2);
   });
 
+  test("loses what it had over a gap that nobody looked into", () => {
+    const ownership = owner();
+    pass(lease);
+    ownership.renewed(time);
+    expect(ended).toBe(1);
+    expect(ownership.ends).toBe(1);
+    expect(ownership.mayOwn()).toBe(true);
+  });
+
+  test("gets no right back by promises once it has ended", async () => {
+    let answer: "promised" | "silent" = "silent";
+    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    pass(lease);
+    expect(ownership.mayOwn()).toBe(false);
+    answer = "promised";
+    await ownership.notRenewed();
+    expect(ownership.mayOwn()).toBe(false);
+    ownership.renewed(time);
+    expect(ownership.mayOwn()).toBe(true);
+  });
+
   test("goes on by the promises of all others, for as long as they are given again", async () => {
     const ownership = owner({ others: () => [other("a"), other("b")], askPromise: async () => "promised" });
     for (let round = 0; round < 10; round += 1) {
