@@ -52,7 +52,7 @@ interface Asked {
 }
 
 /** Requests that wait at one time. More are refused at once: each holds its body. */
-const mostHeld = 10_000;
+const mostWaiting = 10_000;
 
 const lookAgainMs = 100;
 
@@ -60,7 +60,7 @@ const lookAgainMs = 100;
 export class Finder {
   readonly #parts: FinderParts;
   readonly #notes = new OwnerNotes();
-  #held = 0;
+  #waiting = 0;
 
   constructor(parts: FinderParts) {
     this.#parts = parts;
@@ -76,22 +76,14 @@ export class Finder {
     }: { readonly id: string; readonly body: string | undefined; readonly caller: Principal | undefined },
   ): Promise<Found> {
     const began = performance.now();
-    if (this.#held >= mostHeld) return { kind: "refused", reason: "misrouted" };
-    this.#held += 1;
-    try {
-      for (;;) {
-        const found = await this.#look(exchange, id, body, caller);
-        if (found.kind !== "undecided") return found;
-        const waited = performance.now() - began;
-        // A close need not wait: it reaches the owner by the registry's word.
-        if (waited >= this.#parts.holdMs || exchange.sink.destroyed || exchange.method === "DELETE") {
-          return { kind: "refused", reason: "misrouted", owner: found.owner };
-        }
-        // By chance a little more or less, so that what waits for one node doesn't come back in one moment.
-        await sleep(Math.min(this.#parts.holdMs - waited, lookAgainMs * (0.75 + Math.random() / 2)));
+    for (;;) {
+      const found = await this.#look(exchange, id, body, caller);
+      if (found.kind !== "undecided") return found;
+      const left = began + this.#parts.holdMs - performance.now();
+      // A close need not wait: it reaches the owner by the registry's word.
+      if (left <= 0 || exchange.method === "DELETE" || !(await this.#wait(exchange, left))) {
+        return { kind: "refused", reason: "misrouted", owner: found.owner };
       }
-    } finally {
-      this.#held -= 1;
     }
   }
 
@@ -103,7 +95,17 @@ export class Finder {
     return { kind: "elsewhere", owner: answer.owner, ownerIsUp: answer.ownerIs === "up" };
   }
 
-  /** One look around: everybody is asked once at most. */
+  /** Until the next look. Gives false when nobody waits any more, or too many do. */
+  async #wait({ sink }: Exchange, leftMs: number): Promise<boolean> {
+    if (this.#waiting >= mostWaiting || sink.destroyed) return false;
+    this.#waiting += 1;
+    // By chance a little more or less, so that what waits for one node doesn't come back in one moment.
+    await sleep(Math.min(leftMs, lookAgainMs * (0.75 + Math.random() / 2)));
+    this.#waiting -= 1;
+    return !sink.destroyed;
+  }
+
+  /** One look around: everybody is asked once at most, the one that the registry names perhaps again. */
   async #look(
     exchange: Exchange,
     id: string,
@@ -146,6 +148,8 @@ export class Finder {
         }
         case "ask-registry":
           asked = await this.#ask(id);
+          // What it said before the registry named it proves nothing: it may have taken the session over since.
+          if (asked.record !== undefined) answers.delete(asked.record.owner.tag);
           // Nobody learns of a session, or has it moved, that isn't theirs.
           if (asked.record !== undefined && !isSame(asked.record.principal, caller)) {
             return { kind: "refused", reason: "unknown" };

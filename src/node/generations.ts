@@ -17,6 +17,7 @@ export class Generations {
   /** When entries were lost, by the monotonic clock. */
   #lostAt = Number.NEGATIVE_INFINITY;
   #checking: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
 
   constructor(parts: GenerationsParts) {
     this.#parts = parts;
@@ -32,9 +33,23 @@ export class Generations {
     return this.#listeners.add(listener);
   }
 
-  /** Asks the registry. Rejects with a RegistryError when it does not answer. */
+  /**
+   * Asks the registry, after this was called: a question that is on its way already may be older than what the caller
+   * found missing. Rejects with a RegistryError when it does not answer.
+   */
   async check(): Promise<void> {
-    this.#checking ??= this.#check().finally(() => {
+    if (this.#checking === undefined) return await this.#begin();
+    this.#next ??= this.#checking
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined;
+        return this.#begin();
+      });
+    await this.#next;
+  }
+
+  async #begin(): Promise<void> {
+    this.#checking = this.#check().finally(() => {
       this.#checking = undefined;
     });
     await this.#checking;

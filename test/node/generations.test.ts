@@ -46,4 +46,14 @@ describe("a registry that lost its entries", () => {
     await fresh.generations.check();
     expect(fresh.generations.quiet).toBe(false);
   });
+
+  test("is not answered for by a question that was asked before it", async () => {
+    const store = new MemoryStore();
+    const { generations } = await node(store);
+    await generations.check();
+    const early = generations.check();
+    store.lose();
+    await Promise.all([early, generations.check(), generations.check()]);
+    expect(generations.quiet).toBe(true);
+  });
 });
