@@ -18,7 +18,7 @@ import { Membership } from "./node/membership.ts";
 import { NodeMetrics } from "./node/metrics.ts";
 import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
-import { PromisesMade } from "./node/promises-made.ts";
+import { askPromise, PromisesMade } from "./node/promises.ts";
 import { SessionKeeper } from "./node/session-keeper.ts";
 import { answersAsItself } from "./node/sign-of-life.ts";
 import { webExchange } from "./node/web-exchange.ts";
@@ -84,9 +84,6 @@ export interface MooringNode {
   stop(): Promise<void>;
 }
 
-/** How long another node may take to answer whether it promises: it may have to find out that Redis is away. */
-const promiseDeadlineMs = 2_000;
-
 /** How often retained events are looked through for those that are too old. */
 const sweepMs = 30_000;
 
@@ -144,12 +141,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     policy: isShared ? settings.policy : "reject",
     read,
     others: () => members.all().filter((node) => node.tag !== tag),
-    askPromise: async (node) => {
-      const question = { kind: "promise", tag, incarnation };
-      const answer = (await peering?.ask(node, question, promiseDeadlineMs)) ?? "silent";
-      if (answer === "refused") return node.direct === true ? "dead" : "silent";
-      return answer !== "silent" && answer.promised === true ? "promised" : "silent";
-    },
+    askPromise: (node) => askPromise(peering, node, { tag, incarnation }),
     onOver: () => {
       log.error("lease-over", { node: name, sessions: keeper.size });
       void keeper.giveUp();
@@ -166,6 +158,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     inFlight: keeper.inFlight,
     retainedBytes: retained.bytes,
     writes: writes.counts(),
+    unreplicated: registry.unreplicatedWrites,
   }));
   const access = { ...settings, loopback: isLocalUrl(url) };
   const sweep = setInterval(() => retained.sweep(now()), sweepMs).unref();

@@ -9,7 +9,7 @@ import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { OwnerNotes } from "./owner-notes.ts";
 import { isSame } from "./principals.ts";
-import type { PromisesMade } from "./promises-made.ts";
+import type { PromisesMade } from "./promises.ts";
 import type { ReachableNodes, Relays } from "./relays.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
@@ -148,8 +148,7 @@ export class Finder {
         }
         case "ask-registry":
           asked = await this.#ask(id);
-          // What it said before the registry named it proves nothing: it may have taken the session over since.
-          if (asked.record !== undefined) answers.delete(asked.record.owner.tag);
+          if (asked.record !== undefined && policy === "resume") forgetProof(answers, asked.record.owner.tag);
           // Nobody learns of a session, or has it moved, that isn't theirs.
           if (asked.record !== undefined && !isSame(asked.record.principal, caller)) {
             return { kind: "refused", reason: "unknown" };
@@ -210,4 +209,12 @@ export class Finder {
       return { answer: "unreachable" };
     }
   }
+}
+
+/**
+ * What a node said before the registry named it as the owner does not prove that the session is free: it may have taken
+ * it over since. That it was silent proved nothing then either.
+ */
+function forgetProof(answers: Map<string, PeerAnswer>, tag: string): void {
+  if (answers.get(tag) !== "silent") answers.delete(tag);
 }

@@ -20,6 +20,8 @@ export interface NodeFigures {
   readonly retainedBytes: number;
   /** Writes to the registry that wait now, and since the start those that had to wait and those given up. */
   readonly writes: { readonly pending: number; readonly deferred: number; readonly dropped: number };
+  /** Writes to the registry that no replica had in time, since the start. */
+  readonly unreplicated: number;
 }
 
 const noFigures: NodeFigures = {
@@ -28,6 +30,7 @@ const noFigures: NodeFigures = {
   inFlight: 0,
   retainedBytes: 0,
   writes: { pending: 0, deferred: 0, dropped: 0 },
+  unreplicated: 0,
 };
 
 /** The figures of one node, in a Prometheus registry of its own, so that several nodes can share a process. */
@@ -96,6 +99,11 @@ export class NodeMetrics {
       "mooring_registry_writes_dropped_total",
       "Writes to the registry that were given up",
       (now) => now.writes.dropped,
+    );
+    this.#total(
+      "mooring_registry_writes_unreplicated_total",
+      "Writes to the registry that no replica had in time",
+      (now) => now.unreplicated,
     );
   }
 

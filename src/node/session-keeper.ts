@@ -177,14 +177,11 @@ export class SessionKeeper {
     }
   }
 
-  /** What the registry has of a session that lives here; for writing it again. */
-  #recordOf(session: Session): SessionRecord {
-    const { id, epoch, createdAt, client, principal } = session;
-    const { journal, pinned } = this.#parts.keeps ? session.snapshot() : {};
-    return {
-      ...{ id, owner: this.#owner, epoch, peer: this.#parts.peer(), createdAt, client, principal, pinned },
-      journal: journal?.initialize === undefined ? undefined : { ...journal, initialize: journal.initialize },
-    };
+  /** A session that lives here, as the registry is to have it. */
+  #recordOf({ id, epoch, createdAt, client, principal, pinned, transport }: Session): SessionRecord {
+    const { journal } = transport;
+    const peer = this.#parts.peer();
+    return { id, owner: this.#owner, epoch, peer, createdAt, client, principal, journal, pinned };
   }
 
   /** Writes all sessions again, after the registry lost its entries. What fails is written when the registry is back. */

@@ -271,6 +271,9 @@ export interface Registry {
   /** A secret that all nodes of the cluster share: the one that is there, or else the one offered. */
   sharedSecret(offered: string): Promise<string>;
 
+  /** Writes since the start that no replica had in time, where there are replicas: a failover may lose them. */
+  readonly unreplicatedWrites: number;
+
   /** Calls back when the connection is lost (false) and when it is back (true). Gives the way to stop it. */
   onReachable(listener: (reachable: boolean) => void): () => void;
 

@@ -143,13 +143,19 @@ export class SessionTransport implements McpTransport, CallHost {
     return calls.length + (this.#standalone.connected ? 1 : 0);
   }
 
+  /** What its client has told the server; absent where nothing outlives the node. */
+  get journal(): Journal | undefined {
+    return this.#journal?.all;
+  }
+
   /** What the registry has, or is to have, of the session's streams, calls and journal. */
-  get kept(): SessionChanges & { readonly journal: Journal | undefined } {
+  get kept(): SessionChanges {
+    const { journal } = this;
     return {
+      ...(journal && { journal }),
       events: this.ring.logged().map(loggedEvent),
       carried: this.#standalone.written,
       begun: this.#ledger.entries(this.#calls.streams),
-      journal: this.#journal?.all,
     };
   }
 

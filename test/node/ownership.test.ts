@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Ownership, type OwnershipParts } from "../../src/node/ownership.ts";
-import { PromisesMade } from "../../src/node/promises-made.ts";
+import { PromisesMade } from "../../src/node/promises.ts";
 import type { NodeRecord } from "../../src/ports/registry.ts";
 
 const lease = 5_000;
@@ -96,29 +96,20 @@ describe("an owner whose lease is not renewed", () => {
     expect(ownership.mayOwn()).toBe(true);
   });
 
-  test("goes on by the promises of all others, for as long as they are given again", async () => {
-    const ownership = owner({ others: () => [other("a"), other("b")], askPromise: async () => "promised" });
+  test.each([
+    ["by the promises of all others", "promised", [other("a"), other("b")]],
+    ["where the others are dead", "dead", [other("a")]],
+    ["where there is none", "silent", []],
+  ] as const)("goes on %s, for as long as it asks again", async (_name, answer, others) => {
+    const ownership = owner({ others: () => others, askPromise: async () => answer });
     for (let round = 0; round < 10; round += 1) {
       pass(lease * 0.9);
       await ownership.notRenewed();
       expect(ownership.mayOwn()).toBe(true);
     }
+    // As when it was frozen meanwhile: others may have come, and adopted.
     pass(lease);
     expect(ownership.mayOwn()).toBe(false);
-  });
-
-  test("goes on where the others are dead, and where there is none", async () => {
-    for (const others of [[], [other("a")]]) {
-      const ownership = owner({ others: () => others, askPromise: async () => "dead" });
-      for (let round = 0; round < 10; round += 1) {
-        pass(lease * 0.9);
-        await ownership.notRenewed();
-        expect(ownership.mayOwn()).toBe(true);
-      }
-      // As when it was frozen meanwhile: others may have come, and adopted.
-      pass(lease);
-      expect(ownership.mayOwn()).toBe(false);
-    }
   });
 
   test("gives up at its lease when a single one is silent", async () => {

@@ -24,6 +24,7 @@ export interface MemoryRegistryOptions {
 
 /** The registry in this process's memory. It is always reachable, and gone with the process. */
 export class MemoryRegistry implements Registry {
+  readonly unreplicatedWrites = 0;
   readonly #store: MemoryStore;
   readonly #clock: Clock;
   readonly #stopListening = new Set<() => void>();

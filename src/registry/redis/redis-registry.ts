@@ -184,7 +184,6 @@ export class RedisRegistry implements Registry {
     return String(await this.#call({ doing, key: secret }, (send) => send(secret, ["GET", secret])));
   }
 
-  /** How many writes no replica had in time, of a server that has replicas: a failover at that moment would lose them. */
   get unreplicatedWrites(): number {
     return this.#unreplicated.count;
   }

@@ -1,4 +1,7 @@
 import { boundUntil, isUnbound, type Reading, type Until } from "../model/lease.ts";
+import type { Owner } from "../model/locate.ts";
+import type { NodeRecord } from "../ports/registry.ts";
+import type { Peering } from "./peering.ts";
 
 export interface PromisesMadeParts {
   /** For how long a promise holds: milliseconds. */
@@ -35,4 +38,18 @@ export class PromisesMade {
     const until = this.#until.get(incarnation);
     return until !== undefined && !isUnbound(until, this.#parts.read());
   }
+}
+
+/** How long another node may take to answer whether it promises: it may have to find out that its registry is away. */
+const answerDeadlineMs = 2_000;
+
+/** Asks another node to adopt none of an owner's sessions for a lease. Never rejects. */
+export async function askPromise(
+  peering: Peering | undefined,
+  node: NodeRecord,
+  { tag, incarnation }: Owner,
+): Promise<"promised" | "dead" | "silent"> {
+  const answer = await peering?.ask(node, { kind: "promise", tag, incarnation }, answerDeadlineMs);
+  if (answer === "refused") return node.direct === true ? "dead" : "silent";
+  return typeof answer === "object" && answer.promised === true ? "promised" : "silent";
 }
