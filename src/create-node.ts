@@ -270,7 +270,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await membership.join();
     members.onChange(() => peering?.keepOnly(members.all()));
     registry.onReachable((reachable) => {
-      if (reachable) void keeper.checkAll();
+      if (reachable) void keeper.entries.checkAll();
     });
     generations.onLost(() => void peering?.shareSecret().catch(() => metrics.registryFailed()));
     await members.start();

@@ -2,16 +2,16 @@ import { randomBytes } from "node:crypto";
 import type { RefusalReason } from "../model/refusal.ts";
 import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
-import type { Fence, Principal, Registry, SessionRecord } from "../ports/registry.ts";
+import type { Fence, Principal, Registry } from "../ports/registry.ts";
 import type { ClaimLost, DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Renewals } from "../registry/renewals.ts";
 import { Session, type SessionHost } from "../session/session.ts";
-import type { Kept, SessionStore } from "../session/session-store.ts";
+import type { SessionStore } from "../session/session-store.ts";
 import { type Adopted, Adoptions } from "./adoptions.ts";
-import { FencedStore } from "./fenced-store.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
+import { SessionEntries } from "./session-entries.ts";
 import { type Ending, SessionTable } from "./session-table.ts";
 
 export interface SessionKeeperParts {
@@ -50,13 +50,12 @@ export type Opened =
 /** How long a stopping node waits for calls that have begun. */
 const lastCallsMs = 5_000;
 
-/** Sessions that are written again together, after the registry lost its entries. */
-const rewriteBatch = 100;
-
-/** Opens, adopts, finds and ends the sessions of a node: the local map, the registry, and what is between them. */
+/** Opens, adopts, finds and ends the sessions of a node. */
 export class SessionKeeper {
   readonly #parts: SessionKeeperParts;
   readonly #table = new SessionTable();
+  /** What the registry has of them. */
+  readonly entries: SessionEntries;
   readonly #adoptions: Adoptions;
   readonly #stopListening: (() => void)[];
   #stopping = false;
@@ -64,15 +63,24 @@ export class SessionKeeper {
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
     const { host, registry, ownership, metrics, log } = parts;
+    const owner = () => ({ owner: this.#owner, peer: parts.peer() });
+    this.entries = new SessionEntries({
+      ...parts,
+      owner,
+      sessions: () => this.#table.all(),
+      session: (id) => this.#table.get(id),
+      closed: (id) => void this.#drop(id, "closed"),
+      lost: (id, by) => this.lost(id, by),
+    });
     this.#adoptions = new Adoptions({
       ...{ host, registry, ownership, log, metrics },
-      owner: () => ({ owner: this.#owner, peer: parts.peer() }),
-      store: (id, fence) => this.#storeOf(id, fence) as SessionStore,
+      owner,
+      store: (id, fence) => this.entries.storeOf(id, fence) as SessionStore,
       add: (session) => this.#add(session),
     });
     this.#stopListening = [
       registry.onClosed((id) => this.#drop(id, "closed")),
-      parts.generations.onLost(() => void this.writeAll()),
+      parts.generations.onLost(() => void this.entries.writeAll()),
     ];
   }
 
@@ -110,7 +118,7 @@ export class SessionKeeper {
     if (this.#stopping) return { kind: "stopping" };
     if (!ownership.mayOwn()) return { kind: "no-right" };
     try {
-      const store = this.#storeOf(id, fence);
+      const store = this.entries.storeOf(id, fence);
       session = await Session.open(host, { id, epoch: 1, client, principal, initialize, store });
     } catch (error) {
       log.error("server-error", { session: id, error: textOf(error) });
@@ -127,7 +135,7 @@ export class SessionKeeper {
       return { kind: "no-right" };
     }
     this.#table.add(session);
-    await writes.claim(() => this.#recordOf(session));
+    await writes.claim(() => this.entries.recordOf(session));
     metrics.sessionOpened();
     log.info("session-opened", { session: id, client });
     return { kind: "opened", session };
@@ -174,45 +182,6 @@ export class SessionKeeper {
     } catch {
       metrics.registryFailed();
       return "misrouted";
-    }
-  }
-
-  /** A session that lives here, as the registry is to have it. */
-  #recordOf({ id, epoch, createdAt, client, principal, pinned, transport }: Session): SessionRecord {
-    const { journal } = transport;
-    const peer = this.#parts.peer();
-    return { id, owner: this.#owner, epoch, peer, createdAt, client, principal, journal, pinned };
-  }
-
-  /** Writes all sessions again, after the registry lost its entries. What fails is written when the registry is back. */
-  async writeAll(): Promise<void> {
-    const sessions = this.#table.all();
-    for (let start = 0; start < sessions.length; start += rewriteBatch) {
-      const batch = sessions.slice(start, start + rewriteBatch);
-      await Promise.all(batch.map((session) => this.#writeAgain(session)));
-    }
-  }
-
-  /** Ends the copies of sessions that were closed, or taken over, while this node heard nothing of it. */
-  async checkAll(): Promise<void> {
-    const { registry, generations, writes, metrics } = this.#parts;
-    try {
-      await generations.check();
-      const sessions = this.#table.all();
-      for (let start = 0; start < sessions.length; start += rewriteBatch) {
-        const batch = sessions.slice(start, start + rewriteBatch);
-        const owners = await registry.owners(batch.map(({ id }) => id));
-        for (const [index, session] of batch.entries()) {
-          const found = owners[index];
-          if (found !== undefined && !this.#isOwn(found)) await this.#settleFenced(session.id, found);
-          else if (found === undefined && !generations.quiet && !writes.isPending(session.id)) {
-            this.#drop(session.id, "closed");
-          }
-        }
-      }
-    } catch {
-      // Asked again when the registry is back the next time; each write of a session is fenced besides.
-      metrics.registryFailed();
     }
   }
 
@@ -263,67 +232,11 @@ export class SessionKeeper {
     return { tag: this.#parts.host.node.tag, incarnation: this.#parts.incarnation };
   }
 
-  #isOwn({ owner }: Fence): boolean {
-    return owner.incarnation === this.#parts.incarnation;
-  }
-
-  #storeOf(id: string, fence: Fence): SessionStore | undefined {
-    if (!this.#parts.keeps) return undefined;
-    return new FencedStore(
-      {
-        ...this.#parts,
-        onFenced: (fenced, by) => this.#settleFenced(fenced, by),
-        onMissing: (missing) => this.#settleMissing(missing),
-      },
-      id,
-      fence,
-    );
-  }
-
   /** An adopted session goes into the table, unless the node began to stop meanwhile. */
   #add(session: Session): boolean {
     if (this.#stopping) return false;
     this.#table.add(session);
     return true;
-  }
-
-  /** The registry has no entry of a session that lives here: it lost it, was not told yet, or the session was closed. */
-  async #settleMissing(id: string): Promise<Kept> {
-    const { generations, writes } = this.#parts;
-    const session = this.#table.get(id);
-    if (session === undefined) return "lost";
-    if (writes.isPending(id)) return "unavailable";
-    await generations.check();
-    if (generations.quiet) return await this.#writeAgain(session);
-    this.#drop(id, "closed");
-    return "lost";
-  }
-
-  /** A lower epoch comes from a registry that fell back to an older copy: the owner of the later one writes it anew. */
-  async #settleFenced(id: string, by: Fence): Promise<Kept> {
-    const session = this.#table.get(id);
-    if (session !== undefined && by.epoch < session.epoch) return await this.#writeAgain(session);
-    this.lost(id, by);
-    return "lost";
-  }
-
-  async #writeAgain(session: Session): Promise<Kept> {
-    const { id, epoch } = session;
-    const { registry, keeps, metrics } = this.#parts;
-    try {
-      const claimed = await registry.claim(this.#recordOf(session));
-      if (claimed.kind !== "claimed") {
-        this.claimLost(id, claimed);
-        return "lost";
-      }
-      if (keeps) await registry.write(id, { owner: this.#owner, epoch }, session.snapshot());
-      return "written";
-    } catch {
-      metrics.registryFailed();
-      session.unkept();
-      void this.#parts.writes.claim(() => this.#recordOf(session));
-      return "unavailable";
-    }
   }
 
   async #lastCalls(): Promise<void> {
