@@ -5,6 +5,7 @@ import {
   type Settings,
   settingSpecs,
   type WrittenSettings,
+  writeDuration,
 } from "../model/settings.ts";
 import { CommandError } from "./failure.ts";
 
@@ -42,8 +43,8 @@ export function settingOf<K extends keyof Settings>(options: Options, key: K): S
   return (byVariable ? spec.read(byVariable, variable) : spec.fallback) as Settings[K];
 }
 
-function shown({ fallback }: SettingSpec): string {
-  if (typeof fallback === "number") return fallback % 1_000 === 0 ? `${fallback / 1_000}s` : `${fallback}ms`;
+function shown({ fallback, argument }: SettingSpec): string {
+  if (typeof fallback === "number" && argument === "<duration>") return writeDuration(fallback);
   if (Array.isArray(fallback) && fallback.length > 0) return fallback.join(",");
   if (Array.isArray(fallback)) return "none";
   return fallback === "" ? "none" : String(fallback);

@@ -41,6 +41,14 @@ export interface Settings {
   readonly lease: number;
   /** How often a node gives one. */
   readonly renew: number;
+  /** How long a draining node may take to hand its sessions over; what is left then moves although calls are in flight. */
+  readonly drainDeadline: number;
+  /** How many sessions a node hands over per second at most, unless that would not end before the deadline. */
+  readonly drainPace: number;
+  /** After how long without use a session leaves memory; 0: never. */
+  readonly parkAfter: number;
+  /** How long an unused session lives. */
+  readonly sessionIdle: number;
 }
 
 /** What the edge can pin a client by: the tag in its session id, or the sticky cookie. */
@@ -91,6 +99,13 @@ function readBoolean(written: string, name: string): boolean {
   throw new SettingsError(`${name} is "${written}". Give "true" or "false".`);
 }
 
+function readPace(written: string, name: string): number {
+  if (!/^\d+$/.test(written.trim())) {
+    throw new SettingsError(`${name} is "${written}". Give a whole number of sessions per second, such as 200.`);
+  }
+  return Number(written);
+}
+
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Reads a duration into milliseconds: `500ms`, `5s`, `0.5s`, `15min`, `1h`, `30d`; a bare number is seconds. */
@@ -100,6 +115,12 @@ export function readDuration(written: string, name: string): number {
     throw new SettingsError(`${name} is "${written}". Give a duration such as 500ms, 5s, 15min or 1h.`);
   }
   return Math.round(Number(match[1]) * (unitMs[match[2] ?? "s"] as number));
+}
+
+/** Writes milliseconds as {@link readDuration} reads them, in the largest unit that they are a whole number of. */
+export function writeDuration(ms: number): string {
+  const unit = Object.keys(unitMs).findLast((name) => ms !== 0 && ms % (unitMs[name] as number) === 0) ?? "ms";
+  return ms === 0 ? "0" : `${ms / (unitMs[unit] as number)}${unit}`;
 }
 
 function readAffinity(written: string, name: string): Affinity[] {
@@ -127,6 +148,9 @@ function readNamespace(written: string, name: string): string {
   }
   return written;
 }
+
+/** Redis keeps an unused session so long, and no longer. */
+const maxSessionIdleMs = 30 * 24 * 60 * 60_000;
 
 export const settingSpecs: readonly SettingSpec[] = [
   spec("namespace", {
@@ -256,6 +280,34 @@ export const settingSpecs: readonly SettingSpec[] = [
     about: "how often a node gives a sign of life",
     read: readDuration,
   }),
+  spec("drainDeadline", {
+    flag: "drain-deadline",
+    argument: "<duration>",
+    fallback: 30_000,
+    about: "how long a draining node may take; then what is left moves although calls are in flight",
+    read: readDuration,
+  }),
+  spec("drainPace", {
+    flag: "drain-pace",
+    argument: "<sessions>",
+    fallback: 200,
+    about: "how many sessions are handed over per second; more where the deadline needs it",
+    read: readPace,
+  }),
+  spec("parkAfter", {
+    flag: "park-after",
+    argument: "<duration>",
+    fallback: 15 * 60_000,
+    about: "after how long without use a session leaves memory, until its next request; 0: never",
+    read: readDuration,
+  }),
+  spec("sessionIdle", {
+    flag: "session-idle",
+    argument: "<duration>",
+    fallback: maxSessionIdleMs,
+    about: "how long an unused session lives",
+    read: readDuration,
+  }),
 ];
 
 /** The environment variable of a setting: `allow-origin` is `MOORING_ALLOW_ORIGIN`. */
@@ -289,6 +341,8 @@ export function completeSettings(given: Partial<Settings>): Settings {
     settings[key] = given[key] ?? fallback;
   }
   const complete = settings as unknown as Settings;
+  // Nobody asked for parking: then a short session-idle is no contradiction, sessions end before they would be parked.
+  if (given.parkAfter === undefined && complete.parkAfter >= complete.sessionIdle) settings.parkAfter = 0;
   checkRelations(complete);
   return complete;
 }
@@ -296,10 +350,11 @@ export function completeSettings(given: Partial<Settings>): Settings {
 const minRenewMs = 50;
 const maxRenewMs = 60 * 60_000;
 const maxHoldMs = 5 * 60_000;
+const maxDrainDeadlineMs = 60 * 60_000;
 
 /** Throws a {@link SettingsError} that names both settings when two of them contradict each other. */
 function checkRelations(settings: Settings): void {
-  const { lease, renew, hold } = settings;
+  const { lease, renew, hold, drainDeadline, drainPace, parkAfter, sessionIdle } = settings;
   // Asked so that NaN, which compares false with everything, is refused too.
   if (!(renew >= minRenewMs && renew <= maxRenewMs)) {
     throw new SettingsError(
@@ -313,5 +368,23 @@ function checkRelations(settings: Settings): void {
   }
   if (!(hold >= 0 && hold <= maxHoldMs)) {
     throw new SettingsError(`hold is ${hold} ms: give 0 to 5min. Clients and proxies give up on longer waits.`);
+  }
+  if (!(drainDeadline >= 0 && drainDeadline <= maxDrainDeadlineMs)) {
+    throw new SettingsError(
+      `drain-deadline is ${drainDeadline} ms: give 0 to 1h. A node that stops takes so long, and its supervisor has to wait for longer.`,
+    );
+  }
+  if (!(drainPace >= 1)) {
+    throw new SettingsError(`drain-pace is ${drainPace}: give at least 1 session per second.`);
+  }
+  if (!(sessionIdle > 0 && sessionIdle <= maxSessionIdleMs)) {
+    throw new SettingsError(
+      `session-idle is ${sessionIdle} ms: give up to 30d. The registry forgets an unused session after that.`,
+    );
+  }
+  if (!(parkAfter >= 0 && parkAfter < sessionIdle)) {
+    throw new SettingsError(
+      `park-after (${parkAfter} ms) must be shorter than session-idle (${sessionIdle} ms), or sessions end before they leave memory. Lower park-after or raise session-idle; a park-after of 0 keeps all in memory.`,
+    );
   }
 }

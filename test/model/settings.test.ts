@@ -7,6 +7,7 @@ import {
   readSettings,
   SettingsError,
   settingSpecs,
+  writeDuration,
 } from "../../src/model/settings.ts";
 
 describe("settings come from the command line, then the environment, then the defaults", () => {
@@ -62,6 +63,37 @@ describe("settings that contradict each other stop the start", () => {
   });
 });
 
+describe("how sessions move and rest", () => {
+  test("a park-after that session-idle would come before names both settings and their values", () => {
+    const start = () => completeSettings({ parkAfter: 900_000, sessionIdle: 60_000 });
+    expect(start).toThrow(/park-after \(900000 ms\).*session-idle \(60000 ms\)/);
+    expect(() => completeSettings({ parkAfter: 0, sessionIdle: 1 })).not.toThrow();
+  });
+
+  test("a short session-idle alone contradicts nothing: then nothing is parked", () => {
+    expect(completeSettings({ sessionIdle: 60_000 }).parkAfter).toBe(0);
+  });
+
+  test.each([
+    [{ drainDeadline: -1 }, /drain-deadline is -1 ms: give 0 to 1h/],
+    [{ drainDeadline: 3_600_001 }, /drain-deadline is 3600001 ms/],
+    [{ drainDeadline: Number.NaN }, /drain-deadline/],
+    [{ drainPace: 0 }, /drain-pace is 0: give at least 1/],
+    [{ drainPace: Number.NaN }, /drain-pace/],
+    [{ parkAfter: Number.NaN }, /park-after/],
+    [{ sessionIdle: 0 }, /session-idle is 0 ms: give up to 30d/],
+    [{ sessionIdle: 2_592_000_001 }, /session-idle/],
+  ])("%o is refused", (given, message) => {
+    expect(() => completeSettings(given)).toThrow(SettingsError);
+    expect(() => completeSettings(given)).toThrow(message);
+  });
+
+  test("a drain of no time, and one of an hour, are possible", () => {
+    expect(() => completeSettings({ drainDeadline: 0 })).not.toThrow();
+    expect(() => completeSettings({ drainDeadline: 3_600_000 })).not.toThrow();
+  });
+});
+
 describe("a setting that can't be read", () => {
   test.each([
     ["policy", "adopt", /--policy is "adopt".*"reject"/],
@@ -70,6 +102,8 @@ describe("a setting that can't be read", () => {
     ["lease", "soon", /--lease is "soon".*5s/],
     ["lease", "-5s", /--lease is "-5s"/],
     ["lease", "", /--lease is ""/],
+    ["drain-pace", "fast", /--drain-pace is "fast".*sessions per second/],
+    ["drain-pace", "1.5", /--drain-pace is "1.5"/],
     ["namespace", "a b", /--namespace is "a b"/],
     ["namespace", "{x}", /--namespace is "{x}"/],
   ])("--%s %s is refused by its name, with what is accepted", (flag, written, message) => {
@@ -93,5 +127,9 @@ describe("durations", () => {
     [" 2s ", 2_000],
   ])("%s is %i ms", (written, ms) => {
     expect(readDuration(written, "it")).toBe(ms);
+  });
+
+  test.each(["500ms", "1500ms", "5s", "15min", "1h", "36h", "30d", "0"])("%s is written as it was read", (written) => {
+    expect(writeDuration(readDuration(written, "it"))).toBe(written);
   });
 });
