@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminListener } from "./admin/admin-server.ts";
 import { startAdmin } from "./admin/start-admin.ts";
 import type { SessionView } from "./admin/target.ts";
@@ -16,6 +17,8 @@ import { McpEndpoint } from "./node/mcp-endpoint.ts";
 import { Members } from "./node/members.ts";
 import { Membership } from "./node/membership.ts";
 import { NodeMetrics } from "./node/metrics.ts";
+import { Movement } from "./node/movement.ts";
+import { OwnerNotes } from "./node/owner-notes.ts";
 import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
 import { askPromise, PromisesMade } from "./node/promises.ts";
@@ -74,15 +77,23 @@ export interface MooringNode {
   /** Ends a session wherever it lives. Gives whether it existed. */
   close(id: string): Promise<boolean>;
   /**
-   * Takes no new sessions: the edge sends no new clients here, and `/readyz` answers 503. Those that are here are served
-   * on. Rejects with a RegistryError when the registry could not be told yet; it is told as soon as it answers.
+   * Takes no new sessions (the edge sends no new clients here, and `/readyz` answers 503), and hands those that are here
+   * over to other nodes. Resolves when all have left that can in time; in the policy `reject`, and where no other node
+   * is up, they are served on here. Rejects with a RegistryError when the registry could not be told yet; it is told as
+   * soon as it answers.
    */
   drain(): Promise<void>;
-  /** Takes new sessions again. */
+  /** Takes new sessions again; those that were handed over come home. */
   undrain(): Promise<void>;
-  /** Ends all sessions of this node gracefully, leaves the cluster, frees every socket and timer. */
+  /**
+   * Hands all sessions over as {@link drain} does, leaves the cluster, and frees every socket and timer. Keep listening
+   * until it resolves: until the edge has taken the node out, what reaches it is passed on.
+   */
   stop(): Promise<void>;
 }
+
+/** How long a node that stops waits for calls that it has passed on. */
+const lastRelaysMs = 5_000;
 
 /** How often retained events are looked through for those that are too old. */
 const sweepMs = 30_000;
@@ -177,6 +188,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   let admin: AdminListener | undefined;
   let membership: Membership | undefined;
   let peering: Peering | undefined;
+  let movement: Movement | undefined;
   let endpoint: McpEndpoint;
   let finder: Finder;
   let isLost = false;
@@ -194,7 +206,13 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     if (membership.record.state !== state) {
       log.info(state === "draining" ? "node-draining" : "node-up", { node: name, sessions: keeper.size });
     }
-    await membership.setState(state);
+    try {
+      // Out of the pool first.
+      await membership.setState(state);
+    } finally {
+      if (state === "draining") movement?.drain();
+      else await movement?.cancel();
+    }
   }
 
   async function hasSession(id: string): Promise<boolean> {
@@ -211,10 +229,18 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await feed.stop();
     // Out of the pool first; the registry may be away, and then the edge finds out by itself.
     await membership?.setState("draining").catch(() => {});
+    movement?.drain();
+    const others = movement !== undefined && members.all().some((node) => node.tag !== tag);
+    // New clients come until the edge knows, and are served.
+    await Promise.all([movement?.drained(), others && sleep(settings.edgeDelay)]);
+    await movement?.stop();
     // Given up before it leaves: whoever sees it gone may adopt what it had.
     await keeper.stop();
-    await members.stop();
     await membership?.leave();
+    // What the edge sends here still is passed on, and what was passed on is answered.
+    if (others) await sleep(settings.edgeDelay);
+    await peering?.relays.finished(lastRelaysMs);
+    await members.stop();
     ending.abort();
     keepAlive.stop();
     holdBack.stop();
@@ -251,12 +277,33 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       }));
     }
     const { policy, hold: holdMs } = settings;
+    const notes = new OwnerNotes();
+    if (peering !== undefined && policy === "resume") {
+      movement = new Movement({
+        ...{ ownTag: tag, keeper, gates: keeper.gates, notes, writes, registry, generations, peering, holdMs },
+        ...{ deadlineMs: settings.drainDeadline, pace: settings.drainPace, metrics, log },
+        members: () => members.all(),
+      });
+    }
     const relays = peering?.relays;
     finder = new Finder({
-      ...{ keeper, registry, nodes: members, relays, generations, promises, policy, holdMs, incarnation, metrics, now },
+      ...{
+        keeper,
+        registry,
+        nodes: members,
+        relays,
+        notes,
+        generations,
+        promises,
+        policy,
+        holdMs,
+        incarnation,
+        metrics,
+        now,
+      },
     });
     const { authenticate } = definition;
-    endpoint = new McpEndpoint({ keeper, finder, access, authenticate, metrics, log, now });
+    endpoint = new McpEndpoint({ keeper, finder, notes, holdMs, access, authenticate, metrics, log, now });
     const direct = peering && (settings.peerDirect || isLocalUrl(peering.url));
     record = { ...record, admin: admin?.url, peer: peering?.url, direct };
     membership = new Membership({
@@ -274,6 +321,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     });
     generations.onLost(() => void peering?.shareSecret().catch(() => metrics.registryFailed()));
     await members.start();
+    movement?.start();
     feed.start();
   } catch (error) {
     await stop();
@@ -297,7 +345,10 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     sessions,
     nodes: () => registry.nodes(),
     close,
-    drain: () => setState("draining"),
+    drain: async () => {
+      await setState("draining");
+      await movement?.drained();
+    },
     undrain: () => setState("up"),
     stop: () => {
       stopping ??= stop();

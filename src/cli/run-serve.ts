@@ -97,11 +97,12 @@ function stopOnSignals(node: MooringNode, server: Server): void {
 }
 
 async function stopGracefully(node: MooringNode, server: Server): Promise<void> {
+  // It goes on listening: until the edge knows that the node is gone, what comes is passed on to others.
+  await node.stop();
   let closed = false;
   server.close(() => {
     closed = true;
   });
-  await node.stop();
   const deadline = performance.now() + lastAnswersMs;
   while (!closed && performance.now() < deadline) {
     server.closeIdleConnections();

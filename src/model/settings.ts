@@ -45,6 +45,8 @@ export interface Settings {
   readonly drainDeadline: number;
   /** How many sessions a node hands over per second at most, unless that would not end before the deadline. */
   readonly drainPace: number;
+  /** For how long a node that leaves passes requests on that reach it still: until the edge has taken it out. */
+  readonly edgeDelay: number;
   /** After how long without use a session leaves memory; 0: never. */
   readonly parkAfter: number;
   /** How long an unused session lives. */
@@ -294,6 +296,13 @@ export const settingSpecs: readonly SettingSpec[] = [
     about: "how many sessions are handed over per second; more where the deadline needs it",
     read: readPace,
   }),
+  spec("edgeDelay", {
+    flag: "edge-delay",
+    argument: "<duration>",
+    fallback: 1_000,
+    about: "for how long a node that stops passes requests on: until the edge has taken it out",
+    read: readDuration,
+  }),
   spec("parkAfter", {
     flag: "park-after",
     argument: "<duration>",
@@ -350,11 +359,12 @@ export function completeSettings(given: Partial<Settings>): Settings {
 const minRenewMs = 50;
 const maxRenewMs = 60 * 60_000;
 const maxHoldMs = 5 * 60_000;
+const maxEdgeDelayMs = 5 * 60_000;
 const maxDrainDeadlineMs = 60 * 60_000;
 
 /** Throws a {@link SettingsError} that names both settings when two of them contradict each other. */
 function checkRelations(settings: Settings): void {
-  const { lease, renew, hold, drainDeadline, drainPace, parkAfter, sessionIdle } = settings;
+  const { lease, renew, hold, edgeDelay, drainDeadline, drainPace, parkAfter, sessionIdle } = settings;
   // Asked so that NaN, which compares false with everything, is refused too.
   if (!(renew >= minRenewMs && renew <= maxRenewMs)) {
     throw new SettingsError(
@@ -373,6 +383,9 @@ function checkRelations(settings: Settings): void {
     throw new SettingsError(
       `drain-deadline is ${drainDeadline} ms: give 0 to 1h. A node that stops takes so long, and its supervisor has to wait for longer.`,
     );
+  }
+  if (!(edgeDelay >= 0 && edgeDelay <= maxEdgeDelayMs)) {
+    throw new SettingsError(`edge-delay is ${edgeDelay} ms: give 0 to 5min. A node that stops waits so long, twice.`);
   }
   if (!(drainPace >= 1)) {
     throw new SettingsError(`drain-pace is ${drainPace}: give at least 1 session per second.`);

@@ -18,6 +18,9 @@ export type Adopted =
   /** The registry does not answer. */
   | { readonly kind: "unavailable" };
 
+/** Whose session it was: an owner's that is gone, or one's that hands it over. */
+export type From = "gone" | "handed-over";
+
 export interface AdoptionsParts {
   readonly host: SessionHost;
   readonly registry: Registry;
@@ -46,16 +49,16 @@ export class Adoptions {
   }
 
   /** Takes a session over, if it is of that epoch still. Never rejects. */
-  async adopt(id: string, epoch: number): Promise<Adopted> {
+  async adopt(id: string, epoch: number, from: From): Promise<Adopted> {
     let adoption = this.#underWay.get(id);
     if (adoption === undefined) {
-      adoption = this.#adopt(id, epoch).finally(() => this.#underWay.delete(id));
+      adoption = this.#adopt(id, epoch, from).finally(() => this.#underWay.delete(id));
       this.#underWay.set(id, adoption);
     }
     return await adoption;
   }
 
-  async #adopt(id: string, epoch: number): Promise<Adopted> {
+  async #adopt(id: string, epoch: number, from: From): Promise<Adopted> {
     const { host, registry, ownership, metrics, log, owner, store, add } = this.#parts;
     const began = performance.now();
     const { ends } = ownership;
@@ -78,9 +81,10 @@ export class Adoptions {
         await session.close(isOurs ? "node-stopping" : "owner-lost");
         return { kind: "not-now" };
       }
-      const ms = performance.now() - began;
-      metrics.adopted(ms);
-      log.info("session-adopted", { session: id, epoch: fence.epoch, ms: Math.round(ms * 100) / 100 });
+      const ms = Math.round((performance.now() - began) * 100) / 100;
+      if (from === "gone") metrics.adopted(ms);
+      else metrics.moved("in");
+      log.info(from === "gone" ? "session-adopted" : "session-taken", { session: id, epoch: fence.epoch, ms });
       return { kind: "adopted", session };
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);

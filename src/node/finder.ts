@@ -7,7 +7,7 @@ import type { Session } from "../session/session.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
-import { OwnerNotes } from "./owner-notes.ts";
+import type { OwnerNotes } from "./owner-notes.ts";
 import { isSame } from "./principals.ts";
 import type { PromisesMade } from "./promises.ts";
 import type { ReachableNodes, Relays } from "./relays.ts";
@@ -19,6 +19,8 @@ export interface FinderParts {
   readonly nodes: ReachableNodes;
   /** Absent where misrouted requests are refused instead of passed on. */
   readonly relays: Relays | undefined;
+  /** Where sessions were found last, and where they went from here. */
+  readonly notes: OwnerNotes;
   readonly generations: Generations;
   readonly promises: PromisesMade;
   readonly policy: "resume" | "reject";
@@ -28,6 +30,13 @@ export interface FinderParts {
   readonly incarnation: string;
   readonly metrics: NodeMetrics;
   now(): number;
+}
+
+/** What is looked for: the session, the request's body, and who asks, where that matters. */
+export interface Wanted {
+  readonly id: string;
+  readonly body: string | undefined;
+  readonly caller: Principal | undefined;
 }
 
 /** What became of the search for a session. */
@@ -59,27 +68,20 @@ const lookAgainMs = 100;
 /** Finds the session of a request that this node doesn't hold: relays it, adopts the session, or says why neither. */
 export class Finder {
   readonly #parts: FinderParts;
-  readonly #notes = new OwnerNotes();
   #waiting = 0;
 
   constructor(parts: FinderParts) {
     this.#parts = parts;
   }
 
-  /** Looks until it is decided, for the hold time at the longest. `caller`: who asks, where that matters. */
-  async find(
-    exchange: Exchange,
-    {
-      id,
-      body,
-      caller,
-    }: { readonly id: string; readonly body: string | undefined; readonly caller: Principal | undefined },
-  ): Promise<Found> {
+  /** Looks until it is decided, for the hold time at the longest. */
+  async find(exchange: Exchange, { id, body, caller }: Wanted): Promise<Found> {
     const began = performance.now();
+    const leftMs = () => began + this.#parts.holdMs - performance.now();
     for (;;) {
-      const found = await this.#look(exchange, id, body, caller);
+      const found = await this.#look(exchange, { id, body, caller }, leftMs);
       if (found.kind !== "undecided") return found;
-      const left = began + this.#parts.holdMs - performance.now();
+      const left = leftMs();
       // A close need not wait: it reaches the owner by the registry's word.
       if (left <= 0 || exchange.method === "DELETE" || !(await this.#wait(exchange, left))) {
         return { kind: "refused", reason: "misrouted", owner: found.owner };
@@ -108,19 +110,18 @@ export class Finder {
   /** One look around: everybody is asked once at most, the one that the registry names perhaps again. */
   async #look(
     exchange: Exchange,
-    id: string,
-    body: string | undefined,
-    caller: Principal | undefined,
+    { id, body, caller }: Wanted,
+    leftMs: () => number,
   ): Promise<Found | { readonly kind: "undecided"; readonly owner: Owner | undefined }> {
-    const { keeper, relays, generations, promises, policy, now } = this.#parts;
+    const { keeper, relays, notes, generations, promises, policy, now } = this.#parts;
     const answers = new Map<string, PeerAnswer>();
     const reachable = (tag: string | undefined) => (relays?.canReach(tag) === true ? tag : undefined);
     const home = reachable(parseSessionId(id)?.tag);
-    const note = reachable(this.#notes.get(id));
+    let note = reachable(notes.get(id));
     let asked: Asked | undefined;
     for (;;) {
-      // A session may have been opened, adopted or closed here while others were asked.
-      await keeper.adopting(id);
+      // A session may have been opened, adopted, handed over or closed here while others were asked.
+      if (!(await keeper.settled(id, leftMs()))) return { kind: "undecided", owner: undefined };
       const session = keeper.get(id);
       const owner = typeof asked?.answer === "object" ? asked.answer.owner : undefined;
       const location = locate({
@@ -139,11 +140,12 @@ export class Finder {
         case "relay": {
           const outcome = await relays?.send(exchange, this.#peerOf(location.to, asked), body);
           if (outcome === "answered") {
-            if (location.to !== home) this.#notes.set(id, location.to);
+            if (location.to !== home) notes.set(id, location.to);
             return { kind: "relayed", to: location.to };
           }
-          this.#notes.delete(id);
-          answers.set(location.to, outcome ?? "silent");
+          notes.delete(id);
+          answers.set(location.to, typeof outcome === "object" ? "not-here" : (outcome ?? "silent"));
+          if (typeof outcome === "object") note = reachable(outcome.movedTo);
           break;
         }
         case "ask-registry":

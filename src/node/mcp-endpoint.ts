@@ -14,22 +14,27 @@ import {
   sessionIdMissing,
   sessionIdRepeated,
 } from "../session/http-checks.ts";
-import { errorCode, errorText, isInitialize } from "../session/json-rpc.ts";
-import { checkForSession, readMessages } from "../session/read-messages.ts";
+import { errorCode, errorText, isInitialize, isRequest } from "../session/json-rpc.ts";
+import { type Body, checkForSession, readMessages } from "../session/read-messages.ts";
 import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
 import { type Access, type AccessRules, checkAccess, corsHeaders, preflightHeaders } from "./access.ts";
 import { ClientGone, type Exchange } from "./exchange.ts";
-import type { Finder } from "./finder.ts";
+import type { Finder, Wanted } from "./finder.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { MisrouteSample } from "./misroute-sample.ts";
 import { answerNotHere } from "./not-here.ts";
+import type { OwnerNotes } from "./owner-notes.ts";
 import { isSame } from "./principals.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
 export interface McpEndpointParts {
   readonly keeper: SessionKeeper;
   readonly finder: Finder;
+  /** Where sessions went from here. */
+  readonly notes: OwnerNotes;
+  /** For how long a request waits for a session that is about to move: milliseconds. */
+  readonly holdMs: number;
   readonly access: AccessRules;
   /** Says who calls; absent where anybody may. */
   readonly authenticate: ServerDefinition["authenticate"];
@@ -109,33 +114,55 @@ export class McpEndpoint {
     if (text === "too-large") return this.#fault(exchange, bodyTooLarge);
     if (id === undefined) return this.#begin(exchange, text, caller);
 
-    const session = await this.#sessionFor(exchange, { id, body: text, caller });
-    if (session === undefined) return;
-    const body = readMessages(text);
-    if (body.kind === "fault") return this.#fault(exchange, body.fault);
-    const { transport } = session;
-    const unfit =
-      checkForSession(body, transport.protocolVersion) ?? checkVersion(headers, transport.supportedVersions);
-    if (unfit !== undefined) return this.#fault(exchange, unfit);
-    this.#serveHere(session);
-    transport.accept(body.messages, sink, exchange, text);
+    let body: Body | undefined;
+    const read = () => (body ??= readMessages(text));
+    await this.#serve(
+      exchange,
+      { id, body: text, caller },
+      {
+        beginsCalls: () => beginsCalls(read()),
+        serve: ({ transport }) => {
+          const body = read();
+          if (body.kind === "fault") return body.fault;
+          const unfit =
+            checkForSession(body, transport.protocolVersion) ?? checkVersion(headers, transport.supportedVersions);
+          if (unfit === undefined) transport.accept(body.messages, sink, exchange, text);
+          return unfit;
+        },
+      },
+    );
   }
 
   async #get(exchange: Exchange, caller: Principal | undefined): Promise<void> {
     const { headers, sink } = exchange;
-    const fault = checkGetHead(headers);
+    const id = sessionIdOf(exchange);
+    const fault = checkGetHead(headers) ?? requireSessionId(id);
     if (fault !== undefined) return this.#fault(exchange, fault);
-    const session = await this.#sessionOf(exchange, caller);
-    if (session === undefined) return;
-    this.#serveHere(session);
     const lastEventId = headers["last-event-id"];
-    if (lastEventId === undefined) session.transport.listen(sink);
-    else session.transport.resume(sink, String(lastEventId), exchange);
+    await this.#serve(
+      exchange,
+      { id: id as string, body: undefined, caller },
+      {
+        beginsCalls: () => false,
+        serve: ({ transport }) => {
+          const unfit = checkVersion(headers, transport.supportedVersions);
+          if (unfit !== undefined) return unfit;
+          if (lastEventId === undefined) transport.listen(sink);
+          else transport.resume(sink, String(lastEventId), exchange);
+          return undefined;
+        },
+      },
+    );
   }
 
   async #delete(exchange: Exchange, caller: Principal | undefined): Promise<void> {
-    const session = await this.#sessionOf(exchange, caller);
+    const id = sessionIdOf(exchange);
+    const fault = requireSessionId(id);
+    if (fault !== undefined) return this.#fault(exchange, fault);
+    const session = await this.#sessionFor(exchange, { id: id as string, body: undefined, caller });
     if (session === undefined) return;
+    const unfit = checkVersion(exchange.headers, session.transport.supportedVersions);
+    if (unfit !== undefined) return this.#fault(exchange, unfit);
     const reason = await this.#parts.keeper.close(session.id);
     if (reason === undefined) this.#closed(exchange);
     else this.#refuse(exchange, reason, null, session.id);
@@ -164,19 +191,25 @@ export class McpEndpoint {
     opened.session.transport.accept(body.messages, exchange.sink, exchange, text);
   }
 
-  /** The session of a request without a body, or undefined when the request has been answered. */
-  async #sessionOf(exchange: Exchange, caller: Principal | undefined): Promise<Session | undefined> {
-    const id = sessionIdOf(exchange);
-    const fault = requireSessionId(id);
-    if (fault !== undefined) {
-      this.#fault(exchange, fault);
-      return undefined;
+  /** Gives a request to its session as soon as that is here, and takes requests; or answers it otherwise. */
+  async #serve(exchange: Exchange, wanted: Wanted, use: Use): Promise<void> {
+    const { keeper, holdMs } = this.#parts;
+    const began = performance.now();
+    for (;;) {
+      const session = await this.#sessionFor(exchange, wanted);
+      if (session === undefined) return;
+      // Asked again in the turn in which it is served: it may have left, or be about to, since it was found.
+      if (keeper.serves(session, use.beginsCalls)) {
+        const fault = use.serve(session);
+        if (fault === undefined) this.#serveHere(session);
+        else this.#fault(exchange, fault);
+        return;
+      }
+      if (!(await keeper.settled(wanted.id, began + holdMs - performance.now()))) {
+        await this.#refuseOrClose(exchange, "misrouted", wanted.id, wanted.body);
+        return;
+      }
     }
-    const session = await this.#sessionFor(exchange, { id: id as string, body: undefined, caller });
-    const unfit = session && checkVersion(exchange.headers, session.transport.supportedVersions);
-    if (unfit === undefined) return session;
-    this.#fault(exchange, unfit);
-    return undefined;
   }
 
   /** The session that a request is for, or undefined when the request has been answered. */
@@ -192,14 +225,14 @@ export class McpEndpoint {
    * Gives the session in case it is here after all, or adopted, or undefined when the request has been answered.
    */
   async #elsewhere(exchange: Exchange, wanted: Wanted): Promise<Session | undefined> {
-    const { keeper, finder, now } = this.#parts;
+    const { keeper, finder, notes, holdMs, now } = this.#parts;
     const { id, body } = wanted;
     // One hop: what another node passed on is not passed on again.
     if (exchange.relayed && keeper.ending(id, now()) === undefined) {
-      const adopted = await keeper.adopting(id);
-      if (adopted?.kind === "adopted") return adopted.session;
-      answerNotHere(exchange);
-      return undefined;
+      await keeper.settled(id, holdMs);
+      const session = keeper.get(id);
+      if (session === undefined) answerNotHere(exchange, notes.get(id));
+      return session;
     }
     const found = await finder.find(exchange, wanted);
     switch (found.kind) {
@@ -267,11 +300,12 @@ export class McpEndpoint {
   }
 }
 
-/** A session that a request is for, the request's body, and who asks. */
-interface Wanted {
-  readonly id: string;
-  readonly body: string | undefined;
-  readonly caller: Principal | undefined;
+/** What a request wants of its session, once it is here. */
+interface Use {
+  /** Whether it begins calls: those wait where a session is about to move. */
+  beginsCalls(): boolean;
+  /** Gives what is wrong with the request, and else answers it, now or later. */
+  serve(session: Session): Fault | undefined;
 }
 
 type Caller = { readonly kind: "known"; readonly principal: Principal | undefined } | { readonly kind: "nobody" };
@@ -331,4 +365,8 @@ function setHeaders(exchange: Exchange, headers: Record<string, string>): void {
 function firstRequestId(text: string): JsonRpcId {
   const body = readMessages(text);
   return body.kind === "messages" ? (body.messages.find(({ id }) => id !== undefined)?.id ?? null) : null;
+}
+
+function beginsCalls(body: Body): boolean {
+  return body.kind === "messages" && body.messages.some(isRequest);
 }

@@ -41,6 +41,7 @@ export class NodeMetrics {
   readonly #adoptionSeconds: Histogram;
   readonly #opened: Counter;
   readonly #ended: Counter<"ending">;
+  readonly #moved: Counter<"way">;
   readonly #unlogged: Counter;
   readonly #registryFailures: Counter;
   /** Requests answered here: counted as a plain number, because it is counted on the way of every call. */
@@ -73,6 +74,12 @@ export class NodeMetrics {
       name: "mooring_sessions_ended_total",
       help: "Sessions that ended here, by how",
       labelNames: ["ending"],
+      registers,
+    });
+    this.#moved = new Counter({
+      name: "mooring_sessions_moved_total",
+      help: "Sessions that this node handed over to another one (out), or took from one (in)",
+      labelNames: ["way"],
       registers,
     });
     this.#unlogged = new Counter({
@@ -134,6 +141,11 @@ export class NodeMetrics {
 
   sessionEnded(ending: string): void {
     this.#ended.inc({ ending });
+  }
+
+  /** A session was handed over to another node, or taken from one. */
+  moved(way: "in" | "out"): void {
+    this.#moved.inc({ way });
   }
 
   leftUnlogged(count: number): void {

@@ -2,13 +2,13 @@ import type { PeerAnswer } from "../model/locate.ts";
 import { errorCode, errorText } from "../session/json-rpc.ts";
 import { answerJson } from "../session/response-sink.ts";
 import type { Exchange } from "./exchange.ts";
-import { answerHeader } from "./not-here.ts";
+import { answerHeader, ownerHeader } from "./not-here.ts";
 import type { PeerClient, PeerNode } from "./peer/client.ts";
 import type { AnswerStream, AnswerTaker, Loss } from "./peer/request-stream.ts";
 import { headerOf, requestHeaders, responseHeaders } from "./relay-headers.ts";
 
 /** What came of passing a request on: the client has its answer, or gets it; or what the node said instead. */
-export type RelayOutcome = "answered" | PeerAnswer;
+export type RelayOutcome = "answered" | PeerAnswer | { readonly movedTo: string };
 
 /**
  * Passes a request on to the node that owns its session, and the answer back, streaming both ways. A request is sent
@@ -62,7 +62,9 @@ class Relayed implements AnswerTaker {
     const word = headerOf(headers, answerHeader);
     if (word !== undefined) {
       this.#ignored = true;
-      this.#resolve(word === "not-here" ? "not-here" : "silent");
+      const movedTo = word === "moved" ? headerOf(headers, ownerHeader) : undefined;
+      if (movedTo !== undefined) this.#resolve({ movedTo });
+      else this.#resolve(word === "not-here" ? "not-here" : "silent");
       return;
     }
     this.#isEventStream =

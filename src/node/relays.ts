@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Exchange } from "./exchange.ts";
@@ -19,9 +20,13 @@ export interface RelaysParts {
   readonly log: Log;
 }
 
+const lookEveryMs = 20;
+
 /** Passes misrouted requests on to the nodes that own their sessions. */
 export class Relays {
   readonly #parts: RelaysParts;
+  /** Calls that were passed on, and whose answers have not left. */
+  #unanswered = 0;
 
   constructor(parts: RelaysParts) {
     this.#parts = parts;
@@ -39,11 +44,36 @@ export class Relays {
     const began = performance.now();
     const asked = peers.sign(node);
     const sign = typeof asked === "string" ? asked : await asked;
-    const outcome = sign === "alive" ? await relay(peers, node, exchange, body) : sign;
-    if (outcome === "answered") metrics.relayed(performance.now() - began);
-    else if (outcome !== "not-here") {
+    const outcome = sign === "alive" ? await this.#relay(node, exchange, body) : sign;
+    if (outcome === "answered") {
+      metrics.relayed(performance.now() - began);
+      this.#watch(exchange);
+    } else if (outcome === "refused" || outcome === "silent") {
       log.warn("peer-unreachable", { node: node.name, peer: node.peer, reason: peers.failure(node) });
     }
     return outcome;
+  }
+
+  /** Waits for the answers of calls that were passed on, for so long at the most. */
+  async finished(mostMs: number): Promise<void> {
+    const end = performance.now() + mostMs;
+    while (this.#unanswered > 0 && performance.now() < end) await sleep(lookEveryMs);
+  }
+
+  async #relay(node: PeerNode, exchange: Exchange, body: string | undefined): Promise<RelayOutcome> {
+    this.#unanswered += 1;
+    try {
+      return await relay(this.#parts.peers, node, exchange, body);
+    } finally {
+      this.#unanswered -= 1;
+    }
+  }
+
+  #watch({ method, sink }: Exchange): void {
+    if (method !== "POST" || sink.writableFinished || sink.destroyed) return;
+    this.#unanswered += 1;
+    sink.once("close", () => {
+      this.#unanswered -= 1;
+    });
   }
 }

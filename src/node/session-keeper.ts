@@ -7,7 +7,8 @@ import type { ClaimLost, DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Renewals } from "../registry/renewals.ts";
 import { Session, type SessionHost } from "../session/session.ts";
 import type { SessionStore } from "../session/session-store.ts";
-import { type Adopted, Adoptions } from "./adoptions.ts";
+import { type Adopted, Adoptions, type From } from "./adoptions.ts";
+import { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
@@ -54,6 +55,8 @@ const lastCallsMs = 5_000;
 export class SessionKeeper {
   readonly #parts: SessionKeeperParts;
   readonly #table = new SessionTable();
+  /** Of those that are about to leave. */
+  readonly gates = new Gates();
   /** What the registry has of them. */
   readonly entries: SessionEntries;
   readonly #adoptions: Adoptions;
@@ -87,8 +90,46 @@ export class SessionKeeper {
   /** A session that this node holds, and may act for as its owner. */
   get(id: string): Session | undefined {
     const session = this.#table.get(id);
+    if (session === undefined || this.gates.how(id) === "all") return undefined;
     // Asked last: it ends all copies when the answer is no.
-    return session !== undefined && this.#parts.ownership.mayOwn() ? session : undefined;
+    return this.#parts.ownership.mayOwn() ? session : undefined;
+  }
+
+  has(id: string): boolean {
+    return this.#table.get(id) !== undefined;
+  }
+
+  /** Whether this very copy is here still. */
+  holds(session: Session): boolean {
+    return this.#table.get(session.id) === session;
+  }
+
+  /** Whether this copy takes a request now: not one that begins calls, if it is about to leave. */
+  serves(session: Session, beginsCalls: () => boolean): boolean {
+    const closed = this.gates.how(session.id);
+    return this.holds(session) && (closed === undefined || (closed === "calls" && !beginsCalls()));
+  }
+
+  /**
+   * Until it is settled where a session is that is about to leave or to come, for so long at the most. Gives whether it
+   * is.
+   */
+  async settled(id: string, mostMs: number): Promise<boolean> {
+    await this.#adoptions.underWay(id);
+    return this.gates.how(id) === undefined || (await this.gates.opened(id, mostMs));
+  }
+
+  /** Takes a session out that is ready to go on elsewhere. */
+  release({ id }: Session): void {
+    this.#table.take(id);
+    this.#parts.renewals.forget(id);
+    this.#parts.writes.forget(id);
+  }
+
+  /** Ends a session that can't move from a node that it has to leave. Its entry stays, and says why it is nowhere. */
+  endPinned({ id, pinned }: Session): void {
+    this.#parts.log.warn("session-pinned", { session: id, why: pinned });
+    this.#drop(id, "server-gone");
   }
 
   all(): Session[] {
@@ -142,14 +183,9 @@ export class SessionKeeper {
   }
 
   /** Restores a session here whose owner is gone, if it is of that epoch still. Many may ask at once. */
-  async adopt(id: string, epoch: number): Promise<Adopted> {
+  async adopt(id: string, epoch: number, from: From = "gone"): Promise<Adopted> {
     if (this.#stopping || !this.#parts.ownership.mayOwn()) return { kind: "not-now" };
-    return await this.#adoptions.adopt(id, epoch);
-  }
-
-  /** The adoption of a session that is under way here, if there is one. */
-  adopting(id: string): Promise<Adopted> | undefined {
-    return this.#adoptions.underWay(id);
+    return await this.#adoptions.adopt(id, epoch, from);
   }
 
   /** Notes that a session is in use. */

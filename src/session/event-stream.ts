@@ -3,7 +3,7 @@ import type { KeepAlive, KeptAlive } from "./keep-alive.ts";
 import type { Departure, Outbox } from "./outbox.ts";
 import { type ResponseSink, sseHead } from "./response-sink.ts";
 import { type EventRing, type RetainedEvent, wire } from "./retained-events.ts";
-import { eventId, keepAliveComment, primingEvent } from "./sse.ts";
+import { eventId, keepAliveComment, primingEvent, retryAfter } from "./sse.ts";
 import type { Unwritten } from "./unwritten.ts";
 
 /** What the streams of one session share. */
@@ -31,6 +31,9 @@ export interface StreamStart {
 
 /** After how many milliseconds a client asks again when its stream ends. Clients try only twice. */
 const retryMs = 1_000;
+
+/** The same for the standalone stream of a session that moves, or whose node stops: not all clients ask in one moment. */
+const movedRetryMs = 5_000;
 
 /** How many bytes may wait for a client that doesn't read. */
 const maxUnreadBytes = 1024 * 1024;
@@ -161,6 +164,13 @@ export class EventStream implements KeptAlive, Departure {
     this.#release();
     sink?.end();
     return isGone ? undefined : sink;
+  }
+
+  /** Ends the connection gracefully: the stream goes on elsewhere, and its client is told when to ask again. */
+  moved(): void {
+    const sink = this.#sink;
+    this.#release();
+    if (sink?.destroyed === false) sink.end(retryAfter(Math.round(movedRetryMs * (0.7 + 0.6 * Math.random()))));
   }
 
   /** Ends the connection with these last words, which nobody can ask for again. */

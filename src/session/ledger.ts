@@ -11,7 +11,7 @@ export interface PastCall {
   readonly body: PostBody;
   readonly request: JsonRpcRequest;
   /** Absent when the registry knows nothing of it. */
-  readonly entry: LedgerEntry | undefined;
+  entry: LedgerEntry | undefined;
   /**
    * leaving: its answer is on its way. unread: its client hung up before. orphan: it was in flight when the node died that
    * ran it.
@@ -64,18 +64,21 @@ export class Ledger {
 
   /** Notes a call that has begun, to be written before the next message leaves. */
   begin(call: Call, repeatable: boolean): void {
-    const { request, stream } = call;
-    const params = JSON.stringify(request.params ?? {});
-    call.entry = {
-      request: JSON.stringify(request.id),
-      hash: stream.body?.hash ?? "",
-      stream: stream.name,
-      method: request.method,
-      ...(Buffer.byteLength(params) <= maxParamsBytes && { params }),
-      repeatable,
-      at: stream.at,
-    };
+    const { stream } = call;
+    const { name, at } = stream;
+    call.entry = entryOf(call.request, { hash: stream.body?.hash ?? "", stream: name, repeatable, at });
     this.#parts.unwritten.begun(call.entry);
+  }
+
+  /** The session goes on elsewhere: so do the calls whose answers may not have been read, and that ended quickly. */
+  goesAlong(): void {
+    for (const past of this.#past.values()) {
+      if (past.entry !== undefined) continue;
+      const { request, body, stream, since } = past;
+      const repeatable = this.#parts.isRepeatable(request);
+      past.entry = entryOf(request, { hash: body.hash, stream, repeatable, at: since });
+      this.#parts.unwritten.begun(past.entry);
+    }
   }
 
   /**
@@ -207,4 +210,13 @@ export class Ledger {
     }
     this.#arrangeSweep();
   }
+}
+
+function entryOf(
+  { id, method, params = {} }: JsonRpcRequest,
+  known: Pick<LedgerEntry, "hash" | "stream" | "repeatable" | "at">,
+): LedgerEntry {
+  const json = JSON.stringify(params);
+  const isKept = Buffer.byteLength(json) <= maxParamsBytes;
+  return { request: JSON.stringify(id), method, ...(isKept && { params: json }), ...known };
 }

@@ -132,6 +132,11 @@ export class EventRing {
     return this.#all().filter((event) => event.logged === true);
   }
 
+  /** What is still kept of what this process alone has. */
+  unlogged(): RetainedEvent[] {
+    return this.#all().filter((event) => event.logged !== true);
+  }
+
   /** Puts another message in an event's place, before anybody has seen it. */
   replace(event: RetainedEvent, json: string): void {
     const before = bytesOf(event);

@@ -61,6 +61,8 @@ export class Session {
   /** Why the session can't move, if its server said so. */
   pinned: string | undefined;
   lastSeenAt: number;
+  /** When this copy was made, by the monotonic clock. */
+  readonly arrivedAt = performance.now();
   readonly #host: SessionHost;
   readonly #state: SessionState;
   readonly #tasks: SessionTasks;
@@ -157,6 +159,28 @@ export class Session {
   }
 
   /**
+   * Readies the session for going on elsewhere: its tasks end, and all that outlives this copy is written. Gives whether
+   * it is; if not, nothing may be ended here yet: call it again, or {@link stay}.
+   */
+  async prepareToLeave(reason: EndReason): Promise<boolean> {
+    // Where the registry is away, tasks need not end for nothing.
+    if (!(await this.#save())) return false;
+    await this.#tasks.end(reason);
+    return await this.#save();
+  }
+
+  /** It stays here after all. */
+  stay(): void {
+    this.#tasks.goOn();
+  }
+
+  async #save(): Promise<boolean> {
+    this.transport.goesAlong();
+    await this.transport.outbox.flush();
+    return this.transport.unwritten.isEmpty;
+  }
+
+  /**
    * Ends this node's copy: its calls are answered, its streams end, its tasks end, its server is closed, its signal
    * aborts. Where the session goes on elsewhere, what is unwritten is written first, as far as it is still this node's.
    * Never rejects: whatever the person's own code throws here, the session is over.
@@ -164,9 +188,9 @@ export class Session {
   async close(reason: EndReason = "closed"): Promise<Error | undefined> {
     try {
       const tasks = this.#tasks.end(reason);
-      if (reason === "moved" || reason === "node-stopping") {
+      if (reason === "node-stopping") {
         await tasks;
-        await this.transport.outbox.flush();
+        await this.#save();
       }
       this.#end.abort();
       this.transport.end(reason);
@@ -176,6 +200,15 @@ export class Session {
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
+  }
+
+  /**
+   * Ends this node's copy at once, in the turn in which {@link prepareToLeave} gave true: whoever takes the session need
+   * not wait for its server to close. Never rejects.
+   */
+  leave(reason: "moved"): Promise<Error | undefined> {
+    this.transport.end(reason);
+    return this.close(reason);
   }
 
   async #begin(restored: boolean): Promise<void> {

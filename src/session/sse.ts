@@ -13,6 +13,11 @@ export function primingEvent(id: string, retryMs: number): string {
   return `id: ${id}\nretry: ${retryMs}\ndata: \n\n`;
 }
 
+/** Tells a client how long to wait before it asks again. No event, so that also older clients can take it. */
+export function retryAfter(ms: number): string {
+  return `retry: ${ms}\n\n`;
+}
+
 /** A comment, which clients skip: keeps proxies from closing a silent stream. */
 export const keepAliveComment = ": keepalive\n\n";
 

@@ -63,6 +63,12 @@ export class Task implements TaskHandle {
     this.#abort?.abort(new TaskStopped(this.name, reason));
   }
 
+  /** The session stays on this node after all. */
+  goOn(): void {
+    this.#isWanted = true;
+    this.launch(true);
+  }
+
   launch(restored: boolean): void {
     this.#abort = new AbortController();
     this.#host.ran(this, this.#go(this.#abort.signal, restored));

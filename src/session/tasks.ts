@@ -25,6 +25,8 @@ export class SessionTasks implements TaskHost {
   /** Those that were marked when the session came here. */
   #came: ReadonlySet<string> = new Set();
   #life: "unbegun" | "live" | "ended" = "unbegun";
+  /** Those that ended with the session's life here, and begin again where it goes on. */
+  #interrupted: readonly Task[] = [];
   #isRestored = false;
 
   constructor({ state, failed, endMs = 5_000 }: SessionTasksOptions) {
@@ -60,11 +62,20 @@ export class SessionTasks implements TaskHost {
 
   /** Ends all tasks here, and waits for them, within bounds. Those that are wanted go on where the session does. */
   async end(reason: StopReason): Promise<void> {
+    if (this.#life !== "ended") this.#interrupted = [...this.#tasks.values()].filter(({ running }) => running);
     this.#life = "ended";
     for (const task of this.#tasks.values()) task.end(reason);
     await endsWithin(Promise.all(this.#runs.keys()), this.endMs);
     for (const task of this.#runs.values()) this.failed(task, notEnded(task.name, this.endMs));
     this.#runs.clear();
+  }
+
+  /** The session stays here after all: what was ended goes on, as after a move. */
+  goOn(): void {
+    if (this.#life !== "ended") return;
+    this.#life = "live";
+    for (const task of this.#interrupted) task.goOn();
+    this.#interrupted = [];
   }
 
   wanted(task: Task, isWanted: boolean): void {

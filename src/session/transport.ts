@@ -167,6 +167,16 @@ export class SessionTransport implements McpTransport, CallHost {
     this.outbox.soon();
   }
 
+  /**
+   * The session is about to go on elsewhere: what its clients can still ask for goes along, with the next write. That is
+   * the events of calls which this process alone kept so far, and the calls whose answers nobody has read.
+   */
+  goesAlong(): void {
+    if (!this.outbox.keeps) return;
+    for (const event of this.ring.unlogged()) this.unwritten.event(event);
+    this.#ledger.goesAlong();
+  }
+
   now(): number {
     return this.#options.now();
   }
@@ -315,7 +325,8 @@ export class SessionTransport implements McpTransport, CallHost {
     this.outbox.lose();
     this.#own.stop();
     this.#ledger.stop();
-    this.#standalone.disconnect();
+    if (reason === "moved" || reason === "node-stopping") this.#standalone.moved();
+    else this.#standalone.disconnect();
     this.ring.clear();
     this.onclose?.();
   }

@@ -3,6 +3,7 @@ import { mintSessionId } from "../../src/model/session-id.ts";
 import type { Exchange } from "../../src/node/exchange.ts";
 import { Finder, type FinderParts } from "../../src/node/finder.ts";
 import { NodeMetrics } from "../../src/node/metrics.ts";
+import { OwnerNotes } from "../../src/node/owner-notes.ts";
 import type { RelayOutcome } from "../../src/node/relay.ts";
 
 const home = { tag: "k3f9q2", incarnation: "one" };
@@ -18,7 +19,8 @@ function finder(...outcomes: RelayOutcome[]) {
   });
   const adopt = vi.fn(async () => ({ kind: "not-now" }));
   const parts = {
-    keeper: { get: () => undefined, adopting: () => undefined, ending: () => undefined, adopt },
+    keeper: { get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
+    notes: new OwnerNotes(),
     registry: {
       find: async () => ({ id, owner: home, epoch: 4, createdAt: 0, peer: node.peer }),
       node: async () => node,

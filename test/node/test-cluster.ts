@@ -45,6 +45,7 @@ export class TestCluster {
       log,
       clock: this.clock,
       policy: "reject",
+      edgeDelay: 0,
       ...options,
     });
     const node: ClusterNode = {

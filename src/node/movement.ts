@@ -1,0 +1,84 @@
+import type { Log } from "../ports/log.ts";
+import type { NodeRecord } from "../ports/registry.ts";
+import { Drain } from "./drain.ts";
+import { HomeComing } from "./home-coming.ts";
+import { Moves, type MovesParts } from "./moves.ts";
+import type { Peering } from "./peering.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
+
+export interface MovementParts extends Omit<MovesParts, "mayTake"> {
+  readonly ownTag: string;
+  readonly keeper: SessionKeeper;
+  readonly peering: Peering;
+  /** The nodes of the last table. */
+  members(): readonly NodeRecord[];
+  /** How long a drain may take: milliseconds. */
+  readonly deadlineMs: number;
+  /** Sessions that are handed over per second. */
+  readonly pace: number;
+  readonly log: Log;
+}
+
+/** How long another node may take to say how many sessions it has. */
+const loadDeadlineMs = 500;
+
+/** Moves sessions when the node's state asks for it: away while it drains, and else those home whose homes are back. */
+export class Movement {
+  readonly #parts: MovementParts;
+  readonly #moves: Moves;
+  readonly #homeComing: HomeComing;
+  #drain: Drain | undefined;
+
+  constructor(parts: MovementParts) {
+    this.#parts = parts;
+    const { keeper, peering } = parts;
+    this.#moves = new Moves({ ...parts, mayTake: () => this.#drain === undefined });
+    const depart: Moves["depart"] = (session, journey) => this.#moves.depart(session, journey);
+    this.#homeComing = new HomeComing({ ...parts, depart });
+    peering.onQuestion("load", () => ({ sessions: keeper.size }));
+  }
+
+  /** Begins to send sessions home. */
+  start(): void {
+    if (this.#drain === undefined) this.#homeComing.start();
+  }
+
+  /** How many sessions are to leave still; undefined while no drain is under way. */
+  get left(): number | undefined {
+    return this.#drain?.left;
+  }
+
+  /** Begins to hand all sessions over; does nothing when it has begun. */
+  drain(): void {
+    if (this.#drain !== undefined) return;
+    this.#homeComing.stop();
+    const depart: Moves["depart"] = (session, journey) => this.#moves.depart(session, journey);
+    this.#drain = new Drain({ ...this.#parts, depart, loadOf: (node) => this.#loadOf(node) });
+  }
+
+  /** Resolves when the drain under way is over; at once where nobody else is up to take a session. */
+  async drained(): Promise<void> {
+    if (this.#drain?.hasPlaces === true) await this.#drain.done();
+  }
+
+  /** Ends the drain: sessions that have not left stay, and those that have come home. */
+  async cancel(): Promise<void> {
+    const drain = this.#drain;
+    await drain?.cancel();
+    // Another one may have begun meanwhile.
+    if (this.#drain !== drain) return;
+    this.#drain = undefined;
+    this.#homeComing.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#homeComing.stop();
+    await this.#drain?.cancel();
+    this.#moves.stop();
+  }
+
+  async #loadOf(node: NodeRecord): Promise<number> {
+    const answer = await this.#parts.peering.ask(node, { kind: "load" }, loadDeadlineMs);
+    return typeof answer === "object" && typeof answer.sessions === "number" ? answer.sessions : 0;
+  }
+}

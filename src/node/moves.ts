@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Gate, nextDrainStep } from "../model/drain.ts";
+import type { Log } from "../ports/log.ts";
+import type { NodeRecord, Registry } from "../ports/registry.ts";
+import type { DeferredWrites } from "../registry/deferred-writes.ts";
+import type { Session } from "../session/session.ts";
+import type { Gates } from "./gates.ts";
+import type { Generations } from "./generations.ts";
+import type { NodeMetrics } from "./metrics.ts";
+import type { OwnerNotes } from "./owner-notes.ts";
+import type { Answer, Question } from "./peer/question.ts";
+import type { Peering } from "./peering.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
+
+export interface MovesParts {
+  readonly keeper: SessionKeeper;
+  readonly gates: Gates;
+  readonly notes: OwnerNotes;
+  readonly writes: DeferredWrites;
+  readonly registry: Registry;
+  readonly generations: Generations;
+  readonly peering: Peering;
+  /** For how long a request waits at a gate: milliseconds. */
+  readonly holdMs: number;
+  readonly metrics: NodeMetrics;
+  readonly log: Log;
+  /** Whether this node takes sessions over: it is up, and not about to leave. */
+  mayTake(): boolean;
+}
+
+/** Where a session is to go, and within what time. */
+export interface Journey {
+  /** The next node to offer it to; those in `barred` did not take it. Undefined: nobody is left. */
+  next(barred: ReadonlyMap<string, Refusal>): NodeRecord | undefined;
+  /** When its turn came, by the monotonic clock. */
+  readonly began: number;
+  /** After how many milliseconds it moves although calls are in flight, and one that can't move ends. */
+  readonly deadlineMs: number;
+  /** Aborts when it need not leave any more. */
+  readonly signal: AbortSignal;
+}
+
+/** What became of a session that was to leave. */
+export type Departed =
+  | { readonly kind: "moved"; readonly to: string }
+  /** It could not move, and its time was over. */
+  | { readonly kind: "ended" }
+  /** It was closed or taken over meanwhile. */
+  | { readonly kind: "gone" }
+  /** Nobody takes it, or it need not leave any more: it is served here. */
+  | { readonly kind: "stayed"; readonly refusedBy: ReadonlyMap<string, Refusal> };
+
+/** Why a node did not take a session that it was offered. `silent`: nothing came, and it may have taken it. */
+export type Refusal = "not-now" | "not-ours" | "failed" | "unavailable" | "silent";
+
+/** How long a node may take to restore a session that it is offered. */
+const takeDeadlineMs = 5_000;
+
+/** How soon a session is looked at again whose gate is closed, and one that is served. */
+const closedLookMs = 10;
+const openLookMs = 100;
+
+/** Hands sessions over to other live nodes, and takes those that others hand over. */
+export class Moves {
+  readonly #parts: MovesParts;
+  readonly #stopListening: () => void;
+  readonly #departing = new Set<string>();
+  #isRegistryThere = true;
+
+  constructor(parts: MovesParts) {
+    this.#parts = parts;
+    parts.peering.onQuestion("take", (question) => this.#take(question));
+    this.#stopListening = parts.registry.onReachable((reachable) => {
+      this.#isRegistryThere = reachable;
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+  }
+
+  /**
+   * Brings a session to another node, in a moment without calls if there is one in time. Its requests wait for the moment
+   * of the move only. Never rejects.
+   */
+  async depart(session: Session, journey: Journey): Promise<Departed> {
+    const { id } = session;
+    // Somebody is about it already.
+    if (this.#departing.has(id) || this.#parts.gates.how(id) !== undefined)
+      return { kind: "stayed", refusedBy: nobody };
+    this.#departing.add(id);
+    try {
+      return await this.#depart(session, journey);
+    } catch (error) {
+      this.#parts.log.error("session-not-moved", { session: id, why: String(error) });
+      return { kind: "stayed", refusedBy: nobody };
+    } finally {
+      this.#departing.delete(id);
+      this.#parts.gates.open(id);
+    }
+  }
+
+  async #depart(session: Session, journey: Journey): Promise<Departed> {
+    const { gates, keeper, holdMs } = this.#parts;
+    const { began, deadlineMs, signal } = journey;
+    const { id } = session;
+    let gate: Gate["kind"] = "open";
+    let since = Number.NEGATIVE_INFINITY;
+    const turn = (to: Gate["kind"]) => {
+      if (gate !== to) since = performance.now();
+      gate = to;
+      if (to === "open") gates.open(id);
+      else gates.close(id, "calls");
+    };
+    for (;;) {
+      if (!keeper.holds(session)) return { kind: "gone" };
+      if (signal.aborted) return { kind: "stayed", refusedBy: nobody };
+      const now = performance.now();
+      const step = nextDrainStep(
+        {
+          callsInFlight: session.transport.inFlight,
+          gate: { kind: gate, forMs: now - since },
+          isPinned: session.pinned !== undefined,
+          isRegistryThere: this.#isRegistryThere && !this.#parts.writes.isPending(id),
+        },
+        { sinceMs: now - began, deadlineMs, holdMs },
+      );
+      switch (step.kind) {
+        case "end":
+          keeper.endPinned(session);
+          return { kind: "ended" };
+        case "hold":
+          turn("closed");
+          await sleep(closedLookMs);
+          break;
+        case "wait":
+          turn("open");
+          await sleep(openLookMs);
+          break;
+        case "move":
+        case "cut": {
+          gates.close(id, "all");
+          const departed = await this.#move(session, journey, step.kind === "cut");
+          if (departed !== undefined) return departed;
+          turn("open");
+          await sleep(openLookMs);
+        }
+      }
+    }
+  }
+
+  /** Undefined: not now. Its copy here goes on. */
+  async #move(session: Session, journey: Journey, isCut: boolean): Promise<Departed | undefined> {
+    const { keeper, notes, metrics, log } = this.#parts;
+    const { id, epoch } = session;
+    const began = performance.now();
+    const isReady = await session.prepareToLeave("moved");
+    if (!keeper.holds(session)) return { kind: "gone" };
+    // A request may have passed the gate in the moment in which it closed.
+    if (!isReady || (session.transport.inFlight > 0 && !isCut)) {
+      session.stay();
+      return undefined;
+    }
+    // From here on it is nobody's in this process. Until somebody claims it, the registry names this node, and whoever
+    // looks for it adopts it as from a node that is gone.
+    keeper.release(session);
+    void session.leave("moved").then((error) => {
+      if (error !== undefined) log.warn("server-error", { session: id, error: error.message });
+    });
+    const refusedBy = new Map<string, Refusal>();
+    for (let to = journey.next(refusedBy); to !== undefined; to = journey.next(refusedBy)) {
+      const said = await this.#offer(to, id, epoch);
+      if (said === "taken") {
+        notes.set(id, to.tag);
+        metrics.moved("out");
+        const ms = Math.round((performance.now() - began) * 100) / 100;
+        log.info("session-handed-over", { session: id, to: to.name, epoch: epoch + 1, ms });
+        return { kind: "moved", to: to.tag };
+      }
+      // An answer that was lost may have been a yes; then the next one, and this node, are told whose it is.
+      if (said === "not-ours") return { kind: "gone" };
+      refusedBy.set(to.tag, said);
+      log.warn("session-not-taken", { session: id, by: to.name, why: said });
+    }
+    const back = await keeper.adopt(id, epoch, "handed-over");
+    return back.kind === "adopted" ? { kind: "stayed", refusedBy } : { kind: "gone" };
+  }
+
+  async #offer(to: NodeRecord, id: string, epoch: number): Promise<"taken" | Refusal> {
+    const answer = await this.#parts.peering.ask(to, { kind: "take", id, epoch }, takeDeadlineMs);
+    if (typeof answer === "string") return "silent";
+    return answer.taken === true ? "taken" : (answer.why as Refusal);
+  }
+
+  /** Another node offers a session. It may ask the same twice. */
+  async #take({ id, epoch }: Question): Promise<Answer> {
+    const { keeper, generations, mayTake } = this.#parts;
+    const refused = (why: Refusal): Answer => ({ taken: false, why });
+    if (typeof id !== "string" || typeof epoch !== "number") return refused("failed");
+    if (!mayTake() || generations.quiet) return refused("not-now");
+    const adopted = await keeper.adopt(id, epoch, "handed-over");
+    if (adopted.kind === "adopted" || keeper.get(id)?.epoch === epoch + 1) return { taken: true };
+    return refused(adopted.kind);
+  }
+}
+
+const nobody: ReadonlyMap<string, Refusal> = new Map();
