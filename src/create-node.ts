@@ -6,6 +6,7 @@ import { startAdmin } from "./admin/start-admin.ts";
 import type { SessionView } from "./admin/target.ts";
 import { NodeFeed } from "./edge/node-feed.ts";
 import { leasesUntilGone } from "./edge/view-of.ts";
+import { formatToWrite, ownFormats } from "./model/formats.ts";
 import { completeSettings, type Settings } from "./model/settings.ts";
 import { tagOf } from "./model/tag.ts";
 import { isLocalUrl } from "./node/access.ts";
@@ -130,6 +131,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     strict: settings.durability === "strict" ? { holdMs: settings.hold } : undefined,
     ledger: settings.ledger,
     leftUnlogged: (_session, count) => metrics.leftUnlogged(count),
+    format: () => formatToWrite(ownFormats, members.all()),
     now,
     overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
     serverFailed: (session, error) => log.debug("server-error", { session, error: error.message }),
@@ -305,7 +307,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     const { authenticate } = definition;
     endpoint = new McpEndpoint({ keeper, finder, notes, holdMs, access, authenticate, metrics, log, now });
     const direct = peering && (settings.peerDirect || isLocalUrl(peering.url));
-    record = { ...record, admin: admin?.url, peer: peering?.url, direct };
+    record = { ...record, admin: admin?.url, peer: peering?.url, direct, reads: ownFormats };
     membership = new Membership({
       ...{ registry, record, times: settings, log, answers: answersAsItself, read, onLost },
       onRenewed: (askedAt) => {

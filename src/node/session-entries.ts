@@ -1,3 +1,4 @@
+import { firstFormat } from "../model/formats.ts";
 import type { Owner } from "../model/locate.ts";
 import type { Fence, Registry, SessionRecord } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
@@ -42,9 +43,10 @@ export class SessionEntries {
   }
 
   /** A session that lives here, as the registry is to have it. */
-  recordOf({ id, epoch, createdAt, client, principal, pinned, transport }: Session): SessionRecord {
+  recordOf({ id, epoch, createdAt, client, principal, pinned, format, transport }: Session): SessionRecord {
     const { journal } = transport;
-    return { id, ...this.#parts.owner(), epoch, createdAt, client, principal, journal, pinned };
+    const inFormat = format === firstFormat ? undefined : format;
+    return { id, ...this.#parts.owner(), epoch, createdAt, client, principal, journal, pinned, format: inFormat };
   }
 
   /** What keeps a session's changes; undefined where nothing outlives the node. */

@@ -1,3 +1,4 @@
+import type { FormatRange } from "../model/formats.ts";
 import type { Owner } from "../model/locate.ts";
 
 /** Who a session belongs to: the issuer that vouched for somebody, and its name for them. */
@@ -35,6 +36,8 @@ export interface SessionRecord {
   readonly journal?: Journal | undefined;
   /** Why the session can't move, if its server said so. */
   readonly pinned?: string | undefined;
+  /** In which format all of it is kept (src/model/formats.ts); absent for the first. */
+  readonly format?: number | undefined;
 }
 
 /** By what a session's owner proves that it still is: each write is refused that comes from another, or an older epoch. */
@@ -116,12 +119,22 @@ export interface StoredSession {
   readonly ledger: readonly LedgerEntry[];
 }
 
+/** To whom a session is handed over. */
+export interface NewOwner {
+  readonly owner: Owner;
+  readonly peer?: string | undefined;
+  /** Which formats of kept sessions it reads; absent: the first only. */
+  readonly reads?: FormatRange | undefined;
+}
+
 /** How a change of owner went. */
 export type HandedOver =
   | { readonly kind: "handed-over"; readonly session: StoredSession }
   /** It is of another epoch already. */
   | { readonly kind: "fenced"; readonly by: Fence }
-  | { readonly kind: "missing" };
+  | { readonly kind: "missing" }
+  /** It is kept in a format that the new owner does not read. Nothing has changed. */
+  | { readonly kind: "unreadable"; readonly format: number };
 
 /** What the registry's entries belong to: it is another one after they were lost. */
 export interface Generation {
@@ -147,6 +160,8 @@ export interface NodeRecord {
    * connection proves that the node is gone, because that listener is the last thing that a node closes.
    */
   readonly direct?: boolean | undefined;
+  /** Which formats of kept sessions it reads; absent: the first only. */
+  readonly reads?: FormatRange | undefined;
   /** up: takes new sessions; draining: out of the pool, serves those it has. */
   readonly state: "up" | "draining";
   readonly pid: number;
@@ -211,14 +226,10 @@ export interface Registry {
 
   /**
    * Makes another node the owner of a session, and gives all that is kept of it, as one step, if it is of that epoch
-   * still. The new owner's epoch is the next one. Whoever adopts does this for itself; so does, with the old owner's
-   * word, whoever is handed a session.
+   * still, and in a format that the new owner reads (absent: the first only). The new owner's epoch is the next one.
+   * Whoever adopts does this for itself; so does, with the old owner's word, whoever is handed a session.
    */
-  handOver(
-    id: string,
-    epoch: number,
-    to: { readonly owner: Owner; readonly peer?: string | undefined },
-  ): Promise<HandedOver>;
+  handOver(id: string, epoch: number, to: NewOwner): Promise<HandedOver>;
 
   /**
    * Gives sessions in use their full TTL again. Never creates a key: ids that are not in the registry come back as

@@ -1,3 +1,4 @@
+import { firstFormat } from "../model/formats.ts";
 import { parseSessionId } from "../model/session-id.ts";
 import type { Principal, SessionChanges, StoredSession } from "../ports/registry.ts";
 import type { ServerDefinition } from "./define-server.ts";
@@ -24,6 +25,8 @@ export interface SessionHost {
   readonly strict?: { readonly holdMs: number } | undefined;
   /** strict: a call that may not be run twice is noted before it runs. */
   readonly ledger?: "relaxed" | "strict";
+  /** The format in which a session that begins is kept (src/model/formats.ts); the first, unless it says another. */
+  format?(): number;
   now(): number;
   /** A stream's client reads more slowly than the server writes. */
   overflowed(session: string, stream: string): void;
@@ -57,6 +60,8 @@ export class Session {
   readonly client: string;
   readonly principal: Principal | undefined;
   readonly createdAt: number;
+  /** In which format it is kept, for all its life. */
+  readonly format: number;
   readonly transport: SessionTransport;
   /** Why the session can't move, if its server said so. */
   pinned: string | undefined;
@@ -79,6 +84,7 @@ export class Session {
     this.principal = principal;
     this.lastSeenAt = host.now();
     this.createdAt = stored?.record.createdAt ?? this.lastSeenAt;
+    this.format = (stored === undefined ? host.format?.() : stored.record.format) ?? firstFormat;
     this.pinned = stored?.record.pinned;
     this.#state = new SessionState({
       ...(stored && { stored: stored.state }),

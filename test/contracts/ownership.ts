@@ -24,9 +24,16 @@ export function ownershipContract(cluster: MakeCluster, lose: () => Promise<void
         peer: "http://10.0.0.1:1",
         journal: { initialize: "{}", level: "{}" },
         pinned: "x",
+        format: 2,
       });
       await registry.claim(session);
-      const later = { ...session, peer: undefined, pinned: undefined, journal: { initialize: "{}" } };
+      const later = {
+        ...session,
+        peer: undefined,
+        pinned: undefined,
+        format: undefined,
+        journal: { initialize: "{}" },
+      };
       expect(await registry.claim(later)).toEqual({ kind: "claimed" });
       expect(await registry.find(session.id)).toEqual(later);
     });
@@ -89,6 +96,32 @@ export function ownershipContract(cluster: MakeCluster, lose: () => Promise<void
       const absent = newSession();
       expect(await registry.handOver(absent.id, 1, { owner: second })).toEqual({ kind: "missing" });
       expect(await registry.find(absent.id)).toBeUndefined();
+    });
+
+    test("nobody takes over what is kept in a format that it doesn't read, and then nothing changes", async () => {
+      const [registry] = (await cluster(1)) as [Registry];
+      const session = newSession({ format: 3, peer: "http://10.0.0.1:1" });
+      await registry.claim(session);
+      await registry.write(session.id, session, { state: { count: "1" } });
+      for (const reads of [undefined, { oldest: 1, newest: 2 }, { oldest: 4, newest: 5 }]) {
+        const outcome = await registry.handOver(session.id, 1, { owner: second, reads });
+        expect(outcome).toEqual({ kind: "unreadable", format: 3 });
+        expect(await registry.find(session.id)).toEqual(session);
+      }
+      // Whose it is comes first: only who may have it is told that it can't.
+      const late = await registry.handOver(session.id, 2, { owner: second });
+      expect(late).toEqual({ kind: "fenced", by: { owner: first, epoch: 1 } });
+      const taken = await registry.handOver(session.id, 1, { owner: second, reads: { oldest: 2, newest: 3 } });
+      expect(taken).toMatchObject({ session: { record: { epoch: 2, format: 3 }, state: { count: "1" } } });
+    });
+
+    test("what says no format is of the first", async () => {
+      const [registry] = (await cluster(1)) as [Registry];
+      const session = newSession();
+      await registry.claim(session);
+      const outcome = await registry.handOver(session.id, 1, { owner: second, reads: { oldest: 2, newest: 3 } });
+      expect(outcome).toEqual({ kind: "unreadable", format: 1 });
+      expect(await registry.handOver(session.id, 1, { owner: second })).toMatchObject({ kind: "handed-over" });
     });
 
     test("owners are told in the order in which they are asked for", async () => {

@@ -24,6 +24,7 @@ function newNode(name: string, overrides: Partial<NodeRecord> = {}): NodeRecord 
     admin: "http://127.0.0.1:9401",
     peer: "http://127.0.0.1:7001",
     direct: true,
+    reads: { oldest: 1, newest: 2 },
     state: "up",
     pid: 4711,
     since: 1_760_000_000_000,

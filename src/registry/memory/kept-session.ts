@@ -3,6 +3,7 @@ import type {
   Journal,
   LedgerEntry,
   LoggedEvent,
+  NewOwner,
   SessionChanges,
   SessionRecord,
   StoredSession,
@@ -39,7 +40,7 @@ export class KeptSession {
     this.#record = copy(record);
   }
 
-  handOver({ owner, peer }: Pick<SessionRecord, "owner" | "peer">): void {
+  handOver({ owner, peer }: NewOwner): void {
     this.#record = { ...this.#record, owner: { ...owner }, peer, epoch: this.#record.epoch + 1 };
   }
 

@@ -7,6 +7,7 @@ import {
   type HandedOver,
   type Joining,
   type LeaseRenewal,
+  type NewOwner,
   type NodeRecord,
   type Registry,
   RegistryError,
@@ -57,7 +58,7 @@ export class MemoryRegistry implements Registry {
     return this.#use("write to a session").write(id, fence, changes, this.#clock.now());
   }
 
-  async handOver(id: string, epoch: number, to: Parameters<Registry["handOver"]>[2]): Promise<HandedOver> {
+  async handOver(id: string, epoch: number, to: NewOwner): Promise<HandedOver> {
     return this.#use("hand a session over").handOver(id, epoch, to, this.#clock.now());
   }
 

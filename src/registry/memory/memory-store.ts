@@ -1,3 +1,4 @@
+import { canRead, firstFormat } from "../../model/formats.ts";
 import type {
   Claimed,
   Fence,
@@ -5,6 +6,7 @@ import type {
   HandedOver,
   Joining,
   LeaseRenewal,
+  NewOwner,
   NodeRecord,
   SessionChanges,
   SessionRecord,
@@ -74,10 +76,12 @@ export class MemoryStore {
     return { kind: "written" };
   }
 
-  handOver(id: string, epoch: number, to: Pick<SessionRecord, "owner" | "peer">, now: number): HandedOver {
+  handOver(id: string, epoch: number, to: NewOwner, now: number): HandedOver {
     const kept = this.#session(id, now);
     if (kept === undefined) return { kind: "missing" };
     if (kept.fence.epoch !== epoch) return { kind: "fenced", by: kept.fence };
+    const { format = firstFormat } = kept.record;
+    if (!canRead(to.reads, format)) return { kind: "unreadable", format };
     kept.handOver(to);
     this.#keep(id, kept, now);
     return { kind: "handed-over", session: kept.all(now) };

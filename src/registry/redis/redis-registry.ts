@@ -7,6 +7,7 @@ import {
   type HandedOver,
   type Joining,
   type LeaseRenewal,
+  type NewOwner,
   type NodeRecord,
   type Registry,
   RegistryError,
@@ -24,7 +25,7 @@ import { openLink } from "./open-link.ts";
 import { Reachability, type ReachabilityChange } from "./reachability.ts";
 import { RedisGenerations } from "./redis-generations.ts";
 import { RedisNodes } from "./redis-nodes.ts";
-import { type NewOwner, RedisSessions } from "./redis-sessions.ts";
+import { RedisSessions } from "./redis-sessions.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import type { Send } from "./scripts.ts";
 import { Startup } from "./startup.ts";

@@ -1,8 +1,9 @@
+import { firstFormat } from "../../model/formats.ts";
 import type {
   Claimed,
   Fence,
   HandedOver,
-  Registry,
+  NewOwner,
   SessionChanges,
   SessionRecord,
   Written,
@@ -14,9 +15,6 @@ import type { Call, CallOptions } from "./link.ts";
 import { runScript, type Script, scripts } from "./scripts.ts";
 import { readFence, readSession, readStored, sessionFields } from "./session-records.ts";
 import { writeArguments } from "./session-writes.ts";
-
-/** To whom a session is handed over. */
-export type NewOwner = Parameters<Registry["handOver"]>[2];
 
 const ttl = String(sessionTtlMs);
 
@@ -65,11 +63,15 @@ export class RedisSessions {
     return { kind: Number(reply) === 1 ? "written" : "missing" };
   }
 
-  async handOver(id: string, epoch: number, { owner, peer }: NewOwner): Promise<HandedOver> {
+  async handOver(id: string, epoch: number, { owner, peer, reads }: NewOwner): Promise<HandedOver> {
     const { record, state, events, ledger } = this.#keys.session(id);
-    const args = [String(epoch), ttl, owner.tag, owner.incarnation, peer ?? ""];
+    const { oldest = firstFormat, newest = firstFormat } = reads ?? {};
+    const args = [String(epoch), ttl, owner.tag, owner.incarnation, peer ?? "", String(oldest), String(newest)];
     const reply = await this.#write("hand a session over", scripts.handOver, [record, state, events, ledger], args);
-    if (!Array.isArray(reply)) return { kind: "missing" };
+    if (!Array.isArray(reply)) {
+      const format = Number(reply);
+      return format === 0 ? { kind: "missing" } : { kind: "unreadable", format };
+    }
     if (Array.isArray(reply[0])) return { kind: "handed-over", session: readStored(id, reply) };
     return { kind: "fenced", by: readFence(reply) as Fence };
   }

@@ -21,7 +21,7 @@ export function journalFields({ initialize, level, subscriptions }: Partial<Jour
 
 /** What is written of a session: fields and values in turns. */
 export function sessionFields(record: SessionRecord): string[] {
-  const { owner, peer, epoch, createdAt, client, principal, journal, pinned } = record;
+  const { owner, peer, epoch, createdAt, client, principal, journal, pinned, format } = record;
   return [
     ...["owner", owner.tag, "incarnation", owner.incarnation],
     ...["epoch", String(epoch), "createdAt", String(createdAt)],
@@ -30,6 +30,7 @@ export function sessionFields(record: SessionRecord): string[] {
     ...(principal === undefined ? [] : ["issuer", principal.issuer, "subject", principal.subject]),
     ...(journal === undefined ? [] : journalFields(journal)),
     ...(pinned === undefined ? [] : ["pinned", pinned]),
+    ...(format === undefined ? [] : ["format", String(format)]),
   ];
 }
 
@@ -44,6 +45,7 @@ export function readSession(id: string, hash: Hash): SessionRecord {
     principal: readPrincipal(hash),
     journal: readJournal(hash),
     pinned: hash.pinned,
+    format: hash.format === undefined ? undefined : Number(hash.format),
   };
 }
 
