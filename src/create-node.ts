@@ -19,6 +19,7 @@ import { Members } from "./node/members.ts";
 import { Membership } from "./node/membership.ts";
 import { NodeMetrics } from "./node/metrics.ts";
 import { Movement } from "./node/movement.ts";
+import { Offers } from "./node/offers.ts";
 import { OwnerNotes } from "./node/owner-notes.ts";
 import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
@@ -282,27 +283,17 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     const notes = new OwnerNotes();
     if (peering !== undefined && policy === "resume") {
       movement = new Movement({
-        ...{ ownTag: tag, keeper, gates: keeper.gates, notes, writes, registry, generations, peering, holdMs },
-        ...{ deadlineMs: settings.drainDeadline, pace: settings.drainPace, metrics, log },
+        ...{ ownTag: tag, keeper, gates: keeper.gates, notes, writes, registry, generations, promises, peering },
+        ...{ holdMs, deadlineMs: settings.drainDeadline, pace: settings.drainPace, metrics, log },
         members: () => members.all(),
       });
     }
     const relays = peering?.relays;
+    const offers =
+      peering && new Offers({ peering, registry, own: tag, members: () => members.all(), roundMs: holdMs, log });
     finder = new Finder({
-      ...{
-        keeper,
-        registry,
-        nodes: members,
-        relays,
-        notes,
-        generations,
-        promises,
-        policy,
-        holdMs,
-        incarnation,
-        metrics,
-        now,
-      },
+      ...{ keeper, registry, nodes: members, relays, notes, offers, generations, promises, policy, holdMs },
+      ...{ incarnation, metrics, now },
     });
     const { authenticate } = definition;
     endpoint = new McpEndpoint({ keeper, finder, notes, holdMs, access, authenticate, metrics, log, now });

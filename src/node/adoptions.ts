@@ -1,8 +1,10 @@
+import type { FormatRange } from "../model/formats.ts";
 import type { Owner } from "../model/locate.ts";
 import type { Log } from "../ports/log.ts";
 import type { Fence, Registry } from "../ports/registry.ts";
 import { Session, type SessionHost } from "../session/session.ts";
 import type { SessionStore } from "../session/session-store.ts";
+import { UnreadableSession } from "../session/unreadable-session.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
 
@@ -13,8 +15,13 @@ export type Adopted =
   | { readonly kind: "not-ours" }
   /** This node stops, or may not own anything just now. */
   | { readonly kind: "not-now" }
-  /** The person's own code could not take the session up; it has been logged. */
-  | { readonly kind: "failed" }
+  /**
+   * This node can't read it: newer code has changed it, or keeps it in a newer form. It has been logged; the session is
+   * whole, and of this epoch now.
+   */
+  | { readonly kind: "unreadable"; readonly epoch: number }
+  /** The person's own code could not take the session up; it has been logged. It is of this epoch now. */
+  | { readonly kind: "failed"; readonly epoch: number }
   /** The registry does not answer. */
   | { readonly kind: "unavailable" };
 
@@ -26,6 +33,8 @@ export interface AdoptionsParts {
   readonly registry: Registry;
   readonly metrics: NodeMetrics;
   readonly log: Log;
+  /** Which formats of kept sessions this node reads. */
+  readonly reads: FormatRange;
   /** This node, as the owner that it becomes. */
   owner(): { readonly owner: Owner; readonly peer: string | undefined };
   store(id: string, fence: Fence): SessionStore;
@@ -34,11 +43,16 @@ export interface AdoptionsParts {
   add(session: Session): boolean;
 }
 
+/** Sessions noted that can't be read here. The oldest note goes first: it only saves a claim. */
+const mostUnreadable = 10_000;
+
 /** Restores sessions whose owners are gone: by epoch once in the cluster, and once at a time in this node. */
 export class Adoptions {
   readonly #parts: AdoptionsParts;
   /** At most as many as there are sessions that requests wait for. */
   readonly #underWay = new Map<string, Promise<Adopted>>();
+  /** For the life of this process: its code does not change, and no session goes back to an older version. */
+  readonly #unreadable = new Set<string>();
 
   constructor(parts: AdoptionsParts) {
     this.#parts = parts;
@@ -50,6 +64,7 @@ export class Adoptions {
 
   /** Takes a session over, if it is of that epoch still. Never rejects. */
   async adopt(id: string, epoch: number, from: From): Promise<Adopted> {
+    if (this.#unreadable.has(id)) return { kind: "unreadable", epoch };
     let adoption = this.#underWay.get(id);
     if (adoption === undefined) {
       adoption = this.#adopt(id, epoch, from).finally(() => this.#underWay.delete(id));
@@ -59,16 +74,21 @@ export class Adoptions {
   }
 
   async #adopt(id: string, epoch: number, from: From): Promise<Adopted> {
-    const { host, registry, ownership, metrics, log, owner, store, add } = this.#parts;
+    const { host, registry, ownership, metrics, log, reads, owner, store, add } = this.#parts;
     const began = performance.now();
     const { ends } = ownership;
-    const to = owner();
+    const to = { ...owner(), reads };
     let handedOver: Awaited<ReturnType<Registry["handOver"]>>;
     try {
       handedOver = await registry.handOver(id, epoch, to);
     } catch {
       metrics.registryFailed();
       return { kind: "unavailable" };
+    }
+    if (handedOver.kind === "unreadable") {
+      const { oldest, newest } = reads;
+      const why = `It is kept in format ${handedOver.format}, and this node reads ${oldest} to ${newest}: let nodes of the newer version serve it.`;
+      return this.#cannotRead(id, epoch, why);
     }
     if (handedOver.kind !== "handed-over") return { kind: "not-ours" };
     const stored = handedOver.session;
@@ -87,9 +107,20 @@ export class Adoptions {
       log.info(from === "gone" ? "session-adopted" : "session-taken", { session: id, epoch: fence.epoch, ms });
       return { kind: "adopted", session };
     } catch (error) {
+      if (error instanceof UnreadableSession) return this.#cannotRead(id, fence.epoch, error.message);
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.error("session-not-adopted", { session: id, epoch: fence.epoch, why });
-      return { kind: "failed" };
+      return { kind: "failed", epoch: fence.epoch };
     }
+  }
+
+  #cannotRead(id: string, epoch: number, why: string): Adopted {
+    this.#unreadable.add(id);
+    if (this.#unreadable.size > mostUnreadable) {
+      const [oldest] = this.#unreadable;
+      this.#unreadable.delete(oldest as string);
+    }
+    this.#parts.log.warn("session-unreadable", { session: id, epoch, why });
+    return { kind: "unreadable", epoch };
   }
 }

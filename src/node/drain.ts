@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { nextPace, startPace } from "../model/drain.ts";
+import { canRead } from "../model/formats.ts";
 import { place } from "../model/placement.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
@@ -120,9 +121,9 @@ export class Drain {
     else this.#refusedAt.delete(id);
   }
 
-  #next({ id, home }: Session, refusedBy: ReadonlyMap<string, unknown>): NodeRecord | undefined {
+  #next({ id, home, format }: Session, refusedBy: ReadonlyMap<string, unknown>): NodeRecord | undefined {
     const { ownTag, members } = this.#parts;
-    const nodes = members();
+    const nodes = members().filter(({ reads }) => canRead(reads, format));
     const places = nodes.map(({ tag, state }) => ({ tag, state, load: this.#loads.get(tag) ?? 0 }));
     const [placement] = place([{ id, home, barred: new Set(refusedBy.keys()) }], places, ownTag);
     if (placement === undefined || placement.kind === "stay") return undefined;

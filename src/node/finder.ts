@@ -7,6 +7,7 @@ import type { Session } from "../session/session.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
+import type { Offered, Offers } from "./offers.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
 import { isSame } from "./principals.ts";
 import type { PromisesMade } from "./promises.ts";
@@ -21,6 +22,8 @@ export interface FinderParts {
   readonly relays: Relays | undefined;
   /** Where sessions were found last, and where they went from here. */
   readonly notes: OwnerNotes;
+  /** Absent where nodes don't speak to each other. */
+  readonly offers: Offers | undefined;
   readonly generations: Generations;
   readonly promises: PromisesMade;
   readonly policy: "resume" | "reject";
@@ -160,8 +163,19 @@ export class Finder {
           // To be closed, it need not live again first.
           if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner };
           const adopted = await keeper.adopt(id, location.epoch);
-          if (adopted.kind === "adopted") return { kind: "here", session: adopted.session };
+          if (adopted.kind === "adopted") {
+            notes.delete(id);
+            return { kind: "here", session: adopted.session };
+          }
           if (adopted.kind === "failed") return { kind: "refused", reason: "server-gone", owner };
+          if (adopted.kind === "unreadable") {
+            const to = await this.#giveAway(
+              exchange,
+              { id, epoch: adopted.epoch, of: location.owner.incarnation, format: asked?.record?.format },
+              body,
+            );
+            if (to !== undefined) return { kind: "relayed", to };
+          }
           return { kind: "undecided", owner };
         }
         case "wait":
@@ -170,6 +184,15 @@ export class Finder {
           return { kind: "refused", reason: location.reason, owner: location.owner };
       }
     }
+  }
+
+  /** A session that this node can't read goes to one that can, and the request with it. Gives which one that is. */
+  async #giveAway(exchange: Exchange, session: Offered, body: string | undefined): Promise<string | undefined> {
+    const { offers, relays } = this.#parts;
+    const taker = await offers?.offer(session);
+    if (taker === undefined) return undefined;
+    this.#parts.notes.set(session.id, taker.tag);
+    return (await relays?.send(exchange, taker, body)) === "answered" ? taker.tag : undefined;
   }
 
   /** A node to pass a request to: as it is a member, or as the registry last knew it. */

@@ -1,4 +1,5 @@
 import { nextPace, startPace } from "../model/drain.ts";
+import { canRead } from "../model/formats.ts";
 import { type Guest, homeComings, nextUpSince, type UpSince } from "../model/home-coming.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
@@ -84,7 +85,7 @@ export class HomeComing {
     const { id, home } = session;
     this.#underWay.add(id);
     const departed = await this.#parts.depart(session, {
-      next: (barred) => (barred.has(home) ? undefined : this.#parts.members().find(({ tag }) => tag === home)),
+      next: (refusedBy) => (refusedBy.has(home) ? undefined : this.#home(session)),
       began: performance.now(),
       deadlineMs: Number.POSITIVE_INFINITY,
       signal: this.#cancel.signal,
@@ -94,7 +95,12 @@ export class HomeComing {
       this.#failed.delete(id);
       return;
     }
-    const barredBy = departed.refusedBy.get(home) === "failed" ? this.#upSince.get(home)?.incarnation : undefined;
+    const why = departed.refusedBy.get(home);
+    const barredBy = why === "failed" || why === "unreadable" ? this.#upSince.get(home)?.incarnation : undefined;
     this.#failed.set(id, { triedAt: performance.now(), barredBy });
+  }
+
+  #home({ home, format }: Session): NodeRecord | undefined {
+    return this.#parts.members().find(({ tag, reads }) => tag === home && canRead(reads, format));
   }
 }

@@ -4,12 +4,14 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
+import type { Adopted } from "./adoptions.ts";
 import type { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
 import type { Answer, Question } from "./peer/question.ts";
 import type { Peering } from "./peering.ts";
+import type { PromisesMade } from "./promises.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
 export interface MovesParts {
@@ -19,6 +21,7 @@ export interface MovesParts {
   readonly writes: DeferredWrites;
   readonly registry: Registry;
   readonly generations: Generations;
+  readonly promises: PromisesMade;
   readonly peering: Peering;
   /** For how long a request waits at a gate: milliseconds. */
   readonly holdMs: number;
@@ -51,7 +54,7 @@ export type Departed =
   | { readonly kind: "stayed"; readonly refusedBy: ReadonlyMap<string, Refusal> };
 
 /** Why a node did not take a session that it was offered. `silent`: nothing came, and it may have taken it. */
-export type Refusal = "not-now" | "not-ours" | "failed" | "unavailable" | "silent";
+export type Refusal = "silent" | Exclude<Adopted["kind"], "adopted">;
 
 /** How long a node may take to restore a session that it is offered. */
 const takeDeadlineMs = 5_000;
@@ -152,8 +155,12 @@ export class Moves {
   /** Undefined: not now. Its copy here goes on. */
   async #move(session: Session, journey: Journey, isCut: boolean): Promise<Departed | undefined> {
     const { keeper, notes, metrics, log } = this.#parts;
-    const { id, epoch } = session;
+    const { id } = session;
     const began = performance.now();
+    const refusedBy = new Map<string, Refusal>();
+    let to = journey.next(refusedBy);
+    // Nothing is ended for nothing.
+    if (to === undefined) return { kind: "stayed", refusedBy };
     const isReady = await session.prepareToLeave("moved");
     if (!keeper.holds(session)) return { kind: "gone" };
     // A request may have passed the gate in the moment in which it closed.
@@ -167,41 +174,61 @@ export class Moves {
     void session.leave("moved").then((error) => {
       if (error !== undefined) log.warn("server-error", { session: id, error: error.message });
     });
-    const refusedBy = new Map<string, Refusal>();
-    for (let to = journey.next(refusedBy); to !== undefined; to = journey.next(refusedBy)) {
+    let { epoch } = session;
+    for (; to !== undefined; to = journey.next(refusedBy)) {
       const said = await this.#offer(to, id, epoch);
-      if (said === "taken") {
+      if (said.kind === "taken") {
         notes.set(id, to.tag);
         metrics.moved("out");
         const ms = Math.round((performance.now() - began) * 100) / 100;
         log.info("session-handed-over", { session: id, to: to.name, epoch: epoch + 1, ms });
         return { kind: "moved", to: to.tag };
       }
-      // An answer that was lost may have been a yes; then the next one, and this node, are told whose it is.
-      if (said === "not-ours") return { kind: "gone" };
-      refusedBy.set(to.tag, said);
-      log.warn("session-not-taken", { session: id, by: to.name, why: said });
+      // An answer that was lost may have been a yes: then the next one is told whose it is, and requests find it there.
+      if (said.kind === "not-ours") return { kind: "gone" };
+      refusedBy.set(to.tag, said.kind);
+      log.warn("session-not-taken", { session: id, by: to.name, why: said.kind });
+      // It claims a session before it can know that it can't restore it.
+      epoch = said.epoch ?? epoch;
     }
     const back = await keeper.adopt(id, epoch, "handed-over");
     return back.kind === "adopted" ? { kind: "stayed", refusedBy } : { kind: "gone" };
   }
 
-  async #offer(to: NodeRecord, id: string, epoch: number): Promise<"taken" | Refusal> {
+  async #offer(to: NodeRecord, id: string, epoch: number): Promise<Said> {
     const answer = await this.#parts.peering.ask(to, { kind: "take", id, epoch }, takeDeadlineMs);
-    if (typeof answer === "string") return "silent";
-    return answer.taken === true ? "taken" : (answer.why as Refusal);
+    if (typeof answer === "string") return { kind: "silent" };
+    if (answer.taken === true) return { kind: "taken" };
+    return { kind: answer.why as Refusal, ...(typeof answer.epoch === "number" && { epoch: answer.epoch }) };
   }
 
-  /** Another node offers a session. It may ask the same twice. */
-  async #take({ id, epoch }: Question): Promise<Answer> {
-    const { keeper, generations, mayTake } = this.#parts;
-    const refused = (why: Refusal): Answer => ({ taken: false, why });
+  /**
+   * Another node offers a session: its own one, or one of an owner that is gone (`of`: that owner's incarnation), which
+   * it can't take up itself. It may ask the same twice.
+   */
+  async #take({ id, epoch, of }: Question): Promise<Answer> {
+    const { keeper, notes, generations, promises, mayTake } = this.#parts;
+    const refused = (why: Refusal, now?: number): Answer => ({
+      taken: false,
+      why,
+      ...(now !== undefined && { epoch: now }),
+    });
     if (typeof id !== "string" || typeof epoch !== "number") return refused("failed");
     if (!mayTake() || generations.quiet) return refused("not-now");
+    if (typeof of === "string" && promises.holds(of)) return refused("not-now");
     const adopted = await keeper.adopt(id, epoch, "handed-over");
-    if (adopted.kind === "adopted" || keeper.get(id)?.epoch === epoch + 1) return { taken: true };
-    return refused(adopted.kind);
+    if (adopted.kind === "adopted" || keeper.get(id)?.epoch === epoch + 1) {
+      notes.delete(id);
+      return { taken: true };
+    }
+    return refused(adopted.kind, "epoch" in adopted ? adopted.epoch : undefined);
   }
+}
+
+/** What a node says to an offer; and of which epoch the session is now, where that has changed. */
+interface Said {
+  readonly kind: "taken" | Refusal;
+  readonly epoch?: number;
 }
 
 const nobody: ReadonlyMap<string, Refusal> = new Map();

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { ownFormats } from "../model/formats.ts";
 import type { RefusalReason } from "../model/refusal.ts";
 import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
@@ -76,7 +77,7 @@ export class SessionKeeper {
       lost: (id, by) => this.lost(id, by),
     });
     this.#adoptions = new Adoptions({
-      ...{ host, registry, ownership, log, metrics },
+      ...{ host, registry, ownership, log, metrics, reads: ownFormats },
       owner,
       store: (id, fence) => this.entries.storeOf(id, fence) as SessionStore,
       add: (session) => this.#add(session),

@@ -1,4 +1,4 @@
-import type { SessionStore } from "./session-store.ts";
+import type { Kept, SessionStore } from "./session-store.ts";
 import type { SessionState } from "./state.ts";
 import type { Unwritten } from "./unwritten.ts";
 
@@ -53,10 +53,11 @@ export class Outbox {
   /** Counts writes that were begun. */
   #writes = 0;
   #writing: Promise<void> | undefined;
+  #lastWrite: Kept | undefined;
   #isLeaving = false;
   /** The next write begins at the end of this turn. */
   #isDue = false;
-  /** Not known to the registry yet: nothing is written, and nothing leaves. */
+  /** Not known to the registry yet, or not restored: nothing is written, and nothing leaves. */
   #isAsleep = false;
   #isOver: "lost" | "let-go" | undefined;
   #soon: NodeJS.Timeout | undefined;
@@ -85,7 +86,7 @@ export class Outbox {
     this.#isAsleep = this.keeps;
   }
 
-  /** The registry knows the session. */
+  /** The registry knows the session, or it has been restored. */
   wake(): void {
     if (!this.#isAsleep) return;
     this.#isAsleep = false;
@@ -154,6 +155,19 @@ export class Outbox {
     if (this.#isOver !== undefined || this.#isAsleep || this.#parts.unwritten.isEmpty) return;
     this.#write();
     await this.#writing;
+  }
+
+  /**
+   * Writes what is unwritten, and asks also where there is nothing: the registry may have lost the session unnoticed. Gives
+   * whether the registry has all of it.
+   */
+  async confirm(): Promise<boolean> {
+    await this.flush();
+    const { store, unwritten } = this.#parts;
+    if (store === undefined || this.#isOver !== undefined || this.#isAsleep || !unwritten.isEmpty) return false;
+    this.#write();
+    await this.#writing;
+    return this.#lastWrite === "written" && unwritten.isEmpty;
   }
 
   /** Lets all go that waits and that comes: the session ends, and what is unwritten of it is needed no more. */
@@ -243,6 +257,7 @@ export class Outbox {
       return "unavailable" as const;
     });
     this.#writing = undefined;
+    this.#lastWrite = kept;
     if (this.#isOver !== undefined) return;
     switch (kept) {
       case "written":

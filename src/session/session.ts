@@ -12,6 +12,7 @@ import { SessionTasks } from "./tasks.ts";
 import { SessionTransport } from "./transport.ts";
 import type { EndReason } from "./transport-options.ts";
 import type { McpServerLike } from "./transport-types.ts";
+import { UnreadableSession } from "./unreadable-session.ts";
 
 /** What the sessions of a node share. */
 export interface SessionHost {
@@ -125,8 +126,9 @@ export class Session {
   }
 
   /**
-   * Makes a server that goes on where the one before it stopped, of the epoch that the record says. Rejects with what
-   * the person's own code threw, and when the server does not take up what the client had told the one before it.
+   * Makes a server that goes on where the one before it stopped, of the epoch that the record says. Rejects with an
+   * UnreadableSession when newer code has changed its state, with what the person's own code threw, and when the server
+   * does not take up what the client had told the one before it. Then nothing of it was written.
    */
   static async restore(
     host: SessionHost,
@@ -138,7 +140,13 @@ export class Session {
       throw new Error(`The session ${id} can't be restored: nothing is kept of how its client began it`);
     }
     const session = new Session(host, { id, epoch, client, principal, store }, stored);
-    await session.#begin(true);
+    try {
+      await session.#begin(true);
+    } catch (error) {
+      // Whatever the person's own code made of it.
+      const { newer } = session.#state;
+      throw newer === undefined ? error : new UnreadableSession(newer);
+    }
     return session;
   }
 
@@ -170,7 +178,8 @@ export class Session {
    */
   async prepareToLeave(reason: EndReason): Promise<boolean> {
     // Where the registry is away, tasks need not end for nothing.
-    if (!(await this.#save())) return false;
+    await this.transport.outbox.flush();
+    if (!this.transport.unwritten.isEmpty) return false;
     await this.#tasks.end(reason);
     return await this.#save();
   }
@@ -182,8 +191,7 @@ export class Session {
 
   async #save(): Promise<boolean> {
     this.transport.goesAlong();
-    await this.transport.outbox.flush();
-    return this.transport.unwritten.isEmpty;
+    return await this.transport.outbox.confirm();
   }
 
   /**
@@ -225,6 +233,7 @@ export class Session {
       this.#state.begun();
       if (restored) await this.transport.replay();
       this.#tasks.begin(restored);
+      if (restored) this.transport.outbox.wake();
     } catch (error) {
       // What the person's own code had begun before it failed ends by this.
       await this.close("owner-lost");

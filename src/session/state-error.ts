@@ -6,8 +6,10 @@ export type StateErrorCode =
   | "not-json"
   /** A value, or all of a session's state, is larger than may be kept. */
   | "too-large"
-  /** What is kept has another version than the code, and the code can't read it. */
+  /** What is kept has a lower version than the code, and the code can't migrate it; or a version is no good. */
   | "version"
+  /** What is kept has a higher version than the code. */
+  | "newer"
   /** What is kept can't be read at all. */
   | "unreadable"
   /** A key that can't be used. */

@@ -44,6 +44,7 @@ export class SessionState implements CellHost {
   readonly #undeclared: Map<string, string>;
   #undeclaredUnkept: { changes?: object } | undefined;
   #undeclaredBytes = 0;
+  #newer: StateError | undefined;
   #isBegun = false;
   #tasks = 0;
   #comparedAt = 0;
@@ -70,6 +71,11 @@ export class SessionState implements CellHost {
   /** A cell of Mooring's own. */
   own<T>(name: string, initial: T): StateCell<T> {
     return this.#open(`${reserved}${name}`, initial, {});
+  }
+
+  /** Why the code that runs here can't read the session: a key that it declares is kept with a higher version. */
+  get newer(): StateError | undefined {
+    return this.#newer;
   }
 
   /** The server has been made. What it read until now it may hold for as long as it lives. */
@@ -210,7 +216,7 @@ export class SessionState implements CellHost {
   }
 
   #restore<T>(key: string, stored: string, options: StateOptions<T>): Cell {
-    const { value, migrated } = readStored(key, stored, options);
+    const { value, migrated } = this.#read(key, stored, options);
     const bytes = Buffer.byteLength(stored);
     if (migrated) checkValue(key, value, this.#bytes() - bytes);
     const cell = new Cell(this, { key, version: options.version ?? 0, value, bytes });
@@ -222,6 +228,15 @@ export class SessionState implements CellHost {
       this.#onTouched();
     }
     return cell;
+  }
+
+  #read<T>(key: string, stored: string, options: StateOptions<T>): ReturnType<typeof readStored<T>> {
+    try {
+      return readStored(key, stored, options);
+    } catch (error) {
+      if (error instanceof StateError && error.code === "newer") this.#newer = error;
+      throw error;
+    }
   }
 
   #compare(cell: Cell): void {

@@ -37,11 +37,7 @@ export function readStored<T>(
   const name = `Session state ${JSON.stringify(key)}`;
   if (from > version) {
     const next = "let nodes of the newer version serve this session, or declare that version";
-    throw new StateError(
-      "version",
-      key,
-      `${name} is kept with version ${from}, and this code has ${version}: ${next}.`,
-    );
+    throw new StateError("newer", key, `${name} is kept with version ${from}, and this code has ${version}: ${next}.`);
   }
   if (migrate === undefined) {
     const next = `give state() a migrate(value, fromVersion) that makes version ${version} of it`;

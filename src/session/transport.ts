@@ -116,8 +116,9 @@ export class SessionTransport implements McpTransport, CallHost {
       goesOn: (stream) => this.#named.set(stream.name, stream),
       deliver,
     });
-    if (stored === undefined) this.outbox.sleep();
-    else {
+    // Until the registry knows it; and nothing of one is written, by a migration say, that can't be restored after all.
+    this.outbox.sleep();
+    if (stored !== undefined) {
       restoreEvents(this.ring, stored.events);
       this.#ledger.restore(stored.ledger);
     }

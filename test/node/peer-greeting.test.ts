@@ -139,6 +139,11 @@ describe("whoever connects to the peer link", () => {
     await refused(expect.stringContaining("it speaks versions 7 to 9"));
   });
 
+  test("and is of the next version is answered in the version that both speak", async () => {
+    const reply = await tell(message(writeHello(other, self, { oldest: 1, newest: 2 })));
+    expect(readReply(reply.subarray(2), { oldest: 1, newest: 2 })).toBe(1);
+  });
+
   test("and only looks whether somebody listens, as health checks do, is not logged", async () => {
     const socket = await dial();
     socket.end();

@@ -1,3 +1,4 @@
+import type { NodeOptions } from "mooring";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { ConductedServer } from "../support/conducted-server.ts";
@@ -28,6 +29,12 @@ export interface ClusterNode extends Serving {
   for(client: RawClient): RawClient;
 }
 
+/** What a node is given besides what all of them have. */
+export interface ClusterNodeOptions extends ServingOptions {
+  /** What it serves; unless given, a server that the test conducts. */
+  readonly server?: NodeOptions["server"];
+}
+
 /** Nodes in this process that share a registry in memory. */
 export class TestCluster {
   readonly store = new MemoryStore();
@@ -35,11 +42,11 @@ export class TestCluster {
   readonly clock = new SetClock();
   readonly #nodes = new Set<ClusterNode>();
 
-  async start(name: string, options: ServingOptions = {}): Promise<ClusterNode> {
+  async start(name: string, { server, ...options }: ClusterNodeOptions = {}): Promise<ClusterNode> {
     const conducted = new ConductedServer();
     const log = new RecordedLog();
     const registry = new MemoryRegistry({ store: this.store });
-    const serving = await serve(conducted.definition, {
+    const serving = await serve(server ?? conducted.definition, {
       name,
       registry,
       log,
