@@ -55,6 +55,11 @@ export interface NodeOptions extends Partial<Settings> {
    * its lease. The node has ended its sessions and answers 503 from now on: stop it.
    */
   readonly onLost?: (to: NodeRecord) => void;
+  /**
+   * Called when an operator asks for a restart of this node (`mooring restart`): stop it, and end the process, so that
+   * what supervises it starts it again. Without it the operator is told that the node's host restarts it.
+   */
+  readonly onRestart?: () => void;
   readonly log?: Log;
   readonly clock?: Clock;
 }
@@ -90,8 +95,11 @@ export interface MooringNode {
   /**
    * Hands all sessions over as {@link drain} does, leaves the cluster, and frees every socket and timer. Keep listening
    * until it resolves: until the edge has taken the node out, what reaches it is passed on.
+   *
+   * @param how `handOver: false`: no session moves to another node, because the whole cluster ends. It counts also when
+   * it is given while the node stops.
    */
-  stop(): Promise<void>;
+  stop(how?: { readonly handOver?: boolean }): Promise<void>;
 }
 
 /** How long a node that stops waits for calls that it has passed on. */
@@ -195,6 +203,9 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   let endpoint: McpEndpoint;
   let finder: Finder;
   let isLost = false;
+  let joined = false;
+  /** Aborted when a stop is wanted without a hand-over. */
+  const atOnce = new AbortController();
   let stopping: Promise<void> | undefined;
 
   function onLost(to: NodeRecord): void {
@@ -218,6 +229,12 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     }
   }
 
+  function restart(): void {
+    log.info("node-restarting", { node: name, sessions: keeper.size });
+    // The operator's answer leaves before the node begins to end.
+    if (options.onRestart !== undefined) setImmediate(options.onRestart);
+  }
+
   async function hasSession(id: string): Promise<boolean> {
     const where = await finder.whereIs(id);
     if (where.kind === "elsewhere") {
@@ -227,21 +244,30 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     return where.kind === "here";
   }
 
+  /** Waits, but not in a cluster that ends as a whole. */
+  async function unlessAtOnce(waiting: Promise<unknown>): Promise<void> {
+    const { signal } = atOnce;
+    if (signal.aborted) return;
+    await Promise.race([waiting, new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }))]);
+  }
+
   async function stop(): Promise<void> {
     log.info("node-stopping", { node: name, sessions: keeper.size });
     await feed.stop();
     // Out of the pool first; the registry may be away, and then the edge finds out by itself.
     await membership?.setState("draining").catch(() => {});
-    movement?.drain();
-    const others = movement !== undefined && members.all().some((node) => node.tag !== tag);
-    // New clients come until the edge knows, and are served.
-    await Promise.all([movement?.drained(), others && sleep(settings.edgeDelay)]);
+    const isAlone = movement === undefined || members.all().every((node) => node.tag === tag);
+    if (!isAlone && !atOnce.signal.aborted) {
+      movement?.drain();
+      // New clients come until the edge knows, and are served.
+      await unlessAtOnce(Promise.all([movement?.drained(), sleep(settings.edgeDelay)]));
+    }
     await movement?.stop();
     // Given up before it leaves: whoever sees it gone may adopt what it had.
     await keeper.stop();
     await membership?.leave();
     // What the edge sends here still is passed on, and what was passed on is answered.
-    if (others) await sleep(settings.edgeDelay);
+    if (!isAlone) await unlessAtOnce(sleep(settings.edgeDelay));
     await peering?.relays.finished(lastRelaysMs);
     await members.stop();
     ending.abort();
@@ -263,8 +289,12 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
         metrics,
         sessions,
         close,
+        drainDeadline: settings.drainDeadline,
         record: () => membership?.record ?? record,
+        joined: () => joined,
         setState,
+        drainLeft: () => movement?.left,
+        restart: options.onRestart && restart,
         nodes: () => registry.nodes(),
         feed: () => feed.answer(),
       },
@@ -320,6 +350,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await stop();
     throw error;
   }
+  joined = true;
   log.info("node-started", { node: name, tag, url });
 
   const front = new Front({ endpoint, app, access, incarnation, lost: () => isLost, log });
@@ -343,7 +374,8 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       await movement?.drained();
     },
     undrain: () => setState("up"),
-    stop: () => {
+    stop: ({ handOver = true } = {}) => {
+      if (!handOver) atOnce.abort();
       stopping ??= stop();
       return stopping;
     },

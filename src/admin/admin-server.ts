@@ -4,7 +4,15 @@ import type { Log } from "../ports/log.ts";
 import { type Address, isLoopback, urlOf } from "./address.ts";
 import { listen } from "./listen.ts";
 import { adminPage } from "./page.ts";
-import { internal, nodeNotTold, type Problem, ProblemError, unknownNode, unknownSession } from "./problem.ts";
+import {
+  internal,
+  nodeEmbedded,
+  nodeNotTold,
+  type Problem,
+  ProblemError,
+  unknownNode,
+  unknownSession,
+} from "./problem.ts";
 import type { AdminApi, Scope } from "./target.ts";
 
 /** An answer that is not the API's: health, metrics. */
@@ -74,7 +82,9 @@ async function route(options: AdminServerOptions, request: IncomingMessage, resp
   const scope: Scope = url.searchParams.get("scope") === "node" ? "node" : "cluster";
   const sessionId = /^\/api\/sessions\/([^/]+)$/.exec(url.pathname)?.[1];
   const nodeToDrain = /^\/api\/nodes\/([^/]+)\/drain$/.exec(url.pathname)?.[1];
+  const nodeToRestart = /^\/api\/nodes\/([^/]+)\/restart$/.exec(url.pathname)?.[1];
   if (nodeToDrain !== undefined) allow(method, ["POST", "DELETE"], response);
+  else if (nodeToRestart !== undefined) allow(method, ["POST"], response);
   else allow(method, sessionId === undefined ? ["GET"] : ["GET", "DELETE"], response);
 
   if (url.pathname === "/") {
@@ -93,11 +103,13 @@ async function route(options: AdminServerOptions, request: IncomingMessage, resp
     const state = method === "POST" ? "draining" : "up";
     return await setState(api, decode(nodeToDrain), state, scope, response);
   }
+  if (nodeToRestart !== undefined) return await restart(api, decode(nodeToRestart), scope, response);
   if (sessionId !== undefined) {
     const id = decode(sessionId);
     return method === "DELETE" ? await closeSession(api, id, response) : await showSession(api, id, scope, response);
   }
-  const paths = ["/api/nodes", "/api/nodes/<name>/drain", "/api/sessions", "/api/sessions/<id>"];
+  const ofNode = ["/api/nodes/<name>/drain", "/api/nodes/<name>/restart"];
+  const paths = ["/api/nodes", ...ofNode, "/api/sessions", "/api/sessions/<id>"];
   const next = `There is: /, ${[...Object.keys(plain), ...paths].join(", ")}.`;
   throw new ProblemError({ status: 404, code: "no-such-path", message: `Nothing is at ${url.pathname}.`, next });
 }
@@ -128,6 +140,20 @@ async function setState(
       throw new ProblemError(unknownNode(name));
     case "not-told":
       throw new ProblemError(nodeNotTold(name, change.why));
+  }
+}
+
+async function restart(api: AdminApi, name: string, scope: Scope, response: ServerResponse): Promise<void> {
+  const wish = await api.restart(name, scope);
+  switch (wish.kind) {
+    case "asked":
+      return sendJson(response, 200, wish.node);
+    case "unknown":
+      throw new ProblemError(unknownNode(name));
+    case "embedded":
+      throw new ProblemError(nodeEmbedded(name));
+    case "not-told":
+      throw new ProblemError(nodeNotTold(name, wish.why));
   }
 }
 

@@ -1,5 +1,5 @@
 import { type AdminAnswer, ask, SilentError } from "./ask.ts";
-import type { NodeView, SessionList, SessionView, StateChange } from "./target.ts";
+import type { NodeView, RestartWish, SessionList, SessionView, StateChange, ToldNode } from "./target.ts";
 
 /** A node that is asked for what it holds. */
 export interface Peer {
@@ -45,19 +45,49 @@ export async function askForSession(
 }
 
 /** Tells a node to take new sessions or not. */
-export async function tellState({ name, admin, down }: Peer, state: "up" | "draining"): Promise<StateChange> {
-  if (down === true) return { kind: "not-told", why: "it is down." };
-  if (admin === undefined) return { kind: "not-told", why: "it has no admin listener (--admin off)." };
-  const method = state === "draining" ? "POST" : "DELETE";
+export async function tellState(peer: Peer, state: "up" | "draining"): Promise<StateChange> {
+  const told = await tellNode(peer, "drain", state === "draining" ? "POST" : "DELETE");
+  if ("why" in told) return { kind: "not-told", why: told.why };
+  const { status, body } = told;
+  if (status === 200) return { kind: "changed", node: body as ToldNode };
+  if (status === 404) return { kind: "unknown" };
+  return { kind: "not-told", why: messageOf(told) };
+}
+
+/** Asks a node to end, so that its supervisor starts it again. */
+export async function tellRestart(peer: Peer): Promise<RestartWish> {
+  const told = await tellNode(peer, "restart", "POST");
+  if ("why" in told) return { kind: "not-told", why: told.why };
+  const { status, body } = told;
+  if (status === 200) return { kind: "asked", node: body as ToldNode };
+  if (status === 501) return { kind: "embedded" };
+  // Another 404 comes from a version of Mooring that knows no restart.
+  if (status === 404 && codeOf(body) === "unknown-node") return { kind: "unknown" };
+  return { kind: "not-told", why: messageOf(told) };
+}
+
+/** What a node answered when it was told something, or why it could not be told. */
+async function tellNode(
+  { name, admin, down }: Peer,
+  what: "drain" | "restart",
+  method: "POST" | "DELETE",
+): Promise<AdminAnswer | { readonly why: string }> {
+  if (down === true) return { why: "it is down." };
+  if (admin === undefined) return { why: "it has no admin listener (--admin off)." };
   try {
-    const { status, body } = await ask(admin, `/api/nodes/${encodeURIComponent(name)}/drain?scope=node`, { method });
-    if (status === 200) return { kind: "changed", node: body as NodeView };
-    if (status === 404) return { kind: "unknown" };
-    return { kind: "not-told", why: String((body as { message?: unknown } | null)?.message ?? `status ${status}`) };
+    return await ask(admin, `/api/nodes/${encodeURIComponent(name)}/${what}?scope=node`, { method });
   } catch (error) {
-    if (error instanceof SilentError) return { kind: "not-told", why: `${error.message}.` };
+    if (error instanceof SilentError) return { why: `${error.message}.` };
     throw error;
   }
+}
+
+function codeOf(body: unknown): unknown {
+  return (body as { code?: unknown } | null)?.code;
+}
+
+function messageOf({ status, body }: AdminAnswer): string {
+  return String((body as { message?: unknown } | null)?.message ?? `status ${status}`);
 }
 
 /** Asks all at once, and gives the names of those that don't answer. */

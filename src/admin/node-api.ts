@@ -1,6 +1,15 @@
 import { type NodeRecord, RegistryError } from "../ports/registry.ts";
-import { askForSession, askNode, askSessions, tellState } from "./gather.ts";
-import type { AdminApi, AdminTarget, NodeView, Scope, SessionList, StateChange } from "./target.ts";
+import { askForSession, askNode, askSessions, tellRestart, tellState } from "./gather.ts";
+import type {
+  AdminApi,
+  AdminTarget,
+  NodeView,
+  RestartWish,
+  Scope,
+  SessionList,
+  StateChange,
+  ToldNode,
+} from "./target.ts";
 
 /** The operators' API of a node: its own answers, and for the cluster's it asks the nodes that the registry knows. */
 export class NodeApi implements AdminApi {
@@ -34,14 +43,28 @@ export class NodeApi implements AdminApi {
 
   async setState(name: string, state: "up" | "draining", scope: Scope): Promise<StateChange> {
     if (name === this.#target.record().name) return await this.#setOwnState(state);
-    const named = scope === "node" ? undefined : (await this.#others()).find((node) => node.name === name);
+    const named = await this.#other(name, scope);
     return named === undefined ? { kind: "unknown" } : await tellState(named, state);
+  }
+
+  async restart(name: string, scope: Scope): Promise<RestartWish> {
+    if (name === this.#target.record().name) return this.#restartOwn();
+    const named = await this.#other(name, scope);
+    return named === undefined ? { kind: "unknown" } : await tellRestart(named);
+  }
+
+  #restartOwn(): RestartWish {
+    if (!this.#target.joined()) return { kind: "not-told", why: "it is just starting." };
+    if (this.#target.restart === undefined) return { kind: "embedded" };
+    const node = this.#told();
+    this.#target.restart();
+    return { kind: "asked", node };
   }
 
   async #setOwnState(state: "up" | "draining"): Promise<StateChange> {
     try {
       await this.#target.setState(state);
-      return { kind: "changed", node: this.#self() };
+      return { kind: "changed", node: this.#told() };
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       const why = `it is ${state}, but could not tell the other nodes and the edge: ${error.message} It goes on trying.`;
@@ -49,9 +72,23 @@ export class NodeApi implements AdminApi {
     }
   }
 
+  #told(): ToldNode {
+    return { ...this.#self(), drainDeadline: this.#target.drainDeadline };
+  }
+
   #self(): NodeView {
     const { name, tag, pid, url, admin, since, state } = this.#target.record();
-    return { name, tag, state, sessions: this.#target.sessions().length, pid, url, admin: admin ?? null, since };
+    const drainLeft = this.#target.drainLeft();
+    return {
+      ...{ name, tag, state: this.#target.joined() ? state : "down" },
+      sessions: this.#target.sessions().length,
+      ...{ pid, url, admin: admin ?? null, since },
+      ...(drainLeft !== undefined && { drainLeft }),
+    };
+  }
+
+  async #other(name: string, scope: Scope): Promise<NodeRecord | undefined> {
+    return scope === "node" ? undefined : (await this.#others()).find((node) => node.name === name);
   }
 
   async #others(): Promise<NodeRecord[]> {

@@ -44,6 +44,15 @@ export function unknownNode(name: string): Problem {
   };
 }
 
+export function nodeEmbedded(name: string): Problem {
+  return {
+    status: 501,
+    code: "node-embedded",
+    message: `Node "${name}" is embedded in an app: its host restarts it.`,
+    next: "Restart the app by what runs it. To hand the node's sessions over before, drain it (mooring drain).",
+  };
+}
+
 export function nodeNotTold(name: string, why: string): Problem {
   return {
     status: 503,

@@ -30,7 +30,7 @@ export async function startAdmin(target: AdminTarget, options: AdminOptions): Pr
     plain: {
       "/livez": () => ({ ...text(200, "alive\n"), headers: { [incarnationHeader]: target.record().incarnation } }),
       "/readyz": () => {
-        const { state } = target.record();
+        const state = target.joined() ? target.record().state : "starting";
         return state === "up" ? text(200, "ready\n") : text(503, `${state}\n`);
       },
       "/edge/traefik": () => target.feed(),

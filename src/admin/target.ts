@@ -36,8 +36,16 @@ export interface NodeView {
   readonly pid: number;
   readonly url: string;
   readonly admin: string | null;
-  /** When it started: milliseconds since 1970. */
+  /** When it started: milliseconds since 1970. With its pid it tells one incarnation from another. */
   readonly since: number;
+  /** How many sessions it has to hand over still. Absent when no drain is under way. */
+  readonly drainLeft?: number;
+}
+
+/** A node that was told to drain or to restart. */
+export interface ToldNode extends NodeView {
+  /** How long it may take to hand its sessions over, in milliseconds. */
+  readonly drainDeadline: number;
 }
 
 /** The sessions of several nodes. */
@@ -50,10 +58,21 @@ export interface SessionList {
 /** The node that an admin listener stands for: what it needs of it, and no more. */
 export interface AdminTarget {
   readonly metrics: NodeMetrics;
+  /** How long a drain may take, in milliseconds. */
+  readonly drainDeadline: number;
   /** The node as the registry knows it. */
   record(): NodeRecord;
+  /** Whether it has joined its cluster, and serves. */
+  joined(): boolean;
   /** Takes new sessions or not. Rejects when the registry could not be told. */
   setState(state: "up" | "draining"): Promise<void>;
+  /**
+   * How many sessions a drain that is under way has to hand over still; undefined when none is. Right from the moment
+   * that {@link setState} was asked to drain: whoever waits for the end of a drain begins to look then.
+   */
+  drainLeft(): number | undefined;
+  /** Asks for an end of this incarnation, after which a supervisor starts the next. Absent in a node that is embedded. */
+  readonly restart?: (() => void) | undefined;
   /** The sessions that this node owns. */
   sessions(): readonly SessionView[];
   /** All nodes that the registry knows. Rejects when the registry does not answer. */
@@ -66,8 +85,18 @@ export interface AdminTarget {
 
 /** How a node's change of state went. */
 export type StateChange =
-  | { readonly kind: "changed"; readonly node: NodeView }
+  | { readonly kind: "changed"; readonly node: ToldNode }
   | { readonly kind: "unknown" }
+  /** It could not be told. */
+  | { readonly kind: "not-told"; readonly why: string };
+
+/** How the wish for a node's restart went. */
+export type RestartWish =
+  /** The node as it was before: the next incarnation has another pid or another `since`. */
+  | { readonly kind: "asked"; readonly node: ToldNode }
+  | { readonly kind: "unknown" }
+  /** It is embedded in an app, which alone can restart it. */
+  | { readonly kind: "embedded" }
   /** It could not be told. */
   | { readonly kind: "not-told"; readonly why: string };
 
@@ -86,4 +115,6 @@ export interface AdminApi {
   close(id: string): Promise<boolean>;
   /** Takes a node, by its name, out of the pool or back into it. */
   setState(name: string, state: "up" | "draining", scope: Scope): Promise<StateChange>;
+  /** Asks a node, by its name, to hand its sessions over and to end, so that its supervisor starts it again. */
+  restart(name: string, scope: Scope): Promise<RestartWish>;
 }

@@ -12,7 +12,15 @@ type Method = "GET" | "POST" | "DELETE";
 
 /** Asks the cluster that is meant: the one named by `--url`, else the newest local one. */
 export async function askCluster(url: string | undefined, path: string, method: Method = "GET"): Promise<unknown> {
-  const answer = url === undefined ? await askLocal(path, method) : await askNamed(url, path, method);
+  return bodyOf(url === undefined ? (await askLocal(path, method)).answer : await askNamed(url, path, method));
+}
+
+/** The admin address of the cluster that is meant, for whoever asks it more than once: one that answers. */
+export async function findCluster(url: string | undefined): Promise<string> {
+  return url ?? (await askLocal("/api/nodes", "GET")).admin;
+}
+
+function bodyOf(answer: AdminAnswer): unknown {
   if (answer.status === 200) return answer.body;
   const {
     code = "failed",
@@ -38,12 +46,12 @@ async function askNamed(url: string, path: string, method: Method): Promise<Admi
 }
 
 /** A cluster that was killed may have left its file, and another process may have got its pid. */
-async function askLocal(path: string, method: Method): Promise<AdminAnswer> {
+async function askLocal(path: string, method: Method): Promise<{ answer: AdminAnswer; admin: string }> {
   const tried: string[] = [];
   for (const { console } of await runningClusters()) {
     if (console === undefined) continue;
     try {
-      return await ask(console, path, { method, deadlineMs: answerDeadlineMs });
+      return { answer: await ask(console, path, { method, deadlineMs: answerDeadlineMs }), admin: console };
     } catch (error) {
       if (!(error instanceof SilentError)) throw error;
       tried.push(error.message);

@@ -23,6 +23,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Says on stderr how far a command is, to a person who waits for its result. */
+export function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 /** Says on stderr that something is missing from the result. */
 export function warn(json: boolean, message: string, fields: LogFields): void {
   if (json) createLog(jsonSink()).warn("nodes-silent", { ...fields, message });
@@ -58,6 +63,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join("  ")
       .trimEnd();
   return [head, ...rows].map(line).join("\n");
+}
+
+/** `1 session`, `2 sessions`. */
+export function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** How long ago something was, for people. */

@@ -6,6 +6,7 @@ import { registerDoctor } from "./doctor.ts";
 import { registerDrain } from "./drain.ts";
 import { registerEdge } from "./edge.ts";
 import { registerNodes } from "./nodes.ts";
+import { registerRestart } from "./restart.ts";
 import { registerServe } from "./serve.ts";
 import { registerSessions } from "./sessions.ts";
 import { registerUp } from "./up.ts";
@@ -29,5 +30,6 @@ export function createProgram(): Command {
   registerClose(program);
   registerDoctor(program);
   registerDrain(program);
+  registerRestart(program);
   return program;
 }

@@ -42,6 +42,7 @@ export async function runServe(module: string | undefined, options: ServeOptions
   const definition = await loadServer(module);
 
   let node: MooringNode | undefined;
+  let end: End | undefined;
   const server = createServer((request, response) => {
     if (node === undefined) notReady(response);
     else node.handle(request, response);
@@ -56,13 +57,15 @@ export async function runServe(module: string | undefined, options: ServeOptions
   const log = logTo(logSink(json), { node: name });
   try {
     const onLost = (to: NodeRecord) => void endLost({ name, url }, to, json);
-    node = await createNode({ ...settings, server: definition, name, url, redis, log, onLost });
+    const onRestart = () => endToRestart(end);
+    node = await createNode({ ...settings, server: definition, name, url, redis, log, onLost, onRestart });
   } catch (error) {
     server.close();
     server.closeAllConnections();
     throw error;
   }
-  stopOnSignals(node, server);
+  end = endOf(node, server);
+  endOnSignals(end);
   const ready = { event: "ready", name, tag: node.tag, pid: process.pid, url, admin: node.admin ?? null };
   process.send?.(ready);
   if (json) printJson(ready);
@@ -84,21 +87,42 @@ async function endLost(own: { name: string; url: string }, to: NodeRecord, json:
   await endProcess(1);
 }
 
-/** The first signal ends the node gracefully, the second at once. A node that `mooring up` started ends with it. */
-function stopOnSignals(node: MooringNode, server: Server): void {
-  let stopping = false;
-  const stop = () => {
-    if (stopping) return;
-    stopping = true;
-    void stopGracefully(node, server);
+/** Ends the node, and then the process. */
+type End = (how: { readonly handOver: boolean }) => void;
+
+/** An end that may be wanted again meanwhile, and in another way: the node is told, and the process ends once. */
+function endOf(node: MooringNode, server: Server): End {
+  let ending: Promise<void> | undefined;
+  return (how) => {
+    if (ending === undefined) ending = stopGracefully(node, server, how);
+    else void node.stop(how);
   };
-  onStopSignals(stop, () => process.exit(1));
-  process.once("disconnect", stop);
 }
 
-async function stopGracefully(node: MooringNode, server: Server): Promise<void> {
+/**
+ * The first signal ends the node gracefully, the second at once. A node whose starter closes the channel to it ends too,
+ * and hands nothing over: `mooring up` closes it when the whole cluster ends, and so does the death of `mooring up`.
+ */
+function endOnSignals(end: End): void {
+  onStopSignals(
+    () => end({ handOver: true }),
+    () => process.exit(1),
+  );
+  const endWithAll = () => end({ handOver: false });
+  if (process.send !== undefined && !process.connected) endWithAll();
+  else process.once("disconnect", endWithAll);
+}
+
+/** An operator asked for it: the node ends as by SIGTERM, and tells who started it that it wants to be started again. */
+function endToRestart(end: End | undefined): void {
+  // Should the channel close just now, nobody is there any more who could start it.
+  if (process.connected) process.send?.({ event: "restarting" }, undefined, undefined, () => {});
+  end?.({ handOver: true });
+}
+
+async function stopGracefully(node: MooringNode, server: Server, how: { readonly handOver: boolean }): Promise<void> {
   // It goes on listening: until the edge knows that the node is gone, what comes is passed on to others.
-  await node.stop();
+  await node.stop(how);
   let closed = false;
   server.close(() => {
     closed = true;

@@ -1,6 +1,6 @@
 import { ask, SilentError } from "../admin/ask.ts";
-import { askForSession, askNode, askSessions, type Peer, tellState } from "../admin/gather.ts";
-import type { AdminApi, NodeView, SessionList, StateChange } from "../admin/target.ts";
+import { askForSession, askNode, askSessions, type Peer, tellRestart, tellState } from "../admin/gather.ts";
+import type { AdminApi, NodeView, RestartWish, SessionList, StateChange } from "../admin/target.ts";
 
 /** The operators' API of a local cluster: it asks the nodes that the cluster started, and lists those that are down too. */
 export class ConsoleApi implements AdminApi {
@@ -41,6 +41,11 @@ export class ConsoleApi implements AdminApi {
   async setState(name: string, state: "up" | "draining"): Promise<StateChange> {
     const named = this.#nodes().find((node) => node.name === name);
     return named === undefined ? { kind: "unknown" } : await tellState(named, state);
+  }
+
+  async restart(name: string): Promise<RestartWish> {
+    const named = this.#nodes().find((node) => node.name === name);
+    return named === undefined ? { kind: "unknown" } : await tellRestart(named);
   }
 
   #up(): Peer[] {

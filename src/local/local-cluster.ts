@@ -31,7 +31,7 @@ export interface ClusterOptions {
   /** Whether a node that died is started again. */
   readonly restart: boolean;
   /** Of the nodes, as far as they concern the cluster too. */
-  readonly settings: Pick<Settings, "affinity" | "allowHost" | "namespace" | "lease" | "renew">;
+  readonly settings: Pick<Settings, "affinity" | "allowHost" | "namespace" | "lease" | "renew" | "drainDeadline">;
   readonly log: Log;
   /** Takes a line that a node logged, as it is. */
   readonly onLogLine: (line: string) => void;
@@ -222,17 +222,18 @@ export class LocalCluster {
 
   async #startNodes(redis: string, reaper: Reaper): Promise<void> {
     const { nodes, ports, serve, log, onLogLine } = this.#options;
+    const { drainDeadline } = this.#options.settings;
     const made: NodeProcess[] = [];
     for (let index = 0; index < nodes; index += 1) {
       const port = await this.#ports.reserve(ports.firstNode === 0 ? 0 : ports.firstNode + index);
       const adminPort = await this.#ports.reserve(ports.firstAdmin === 0 ? 0 : ports.firstAdmin + index);
-      made.push(
-        new NodeProcess({ name: `node-${index + 1}`, ...serve, port, adminPort, redis, reaper, log, onLogLine }),
-      );
+      const name = `node-${index + 1}`;
+      const parts = { name, ...serve, port, adminPort, redis, drainDeadline, reaper, log, onLogLine };
+      made.push(new NodeProcess(parts));
     }
     this.#nodes = made;
     await this.#ports.releaseAll();
-    await Promise.all(made.map((node) => node.start(() => this.#nodeExited(node))));
+    await Promise.all(made.map((node) => node.start((why) => this.#nodeExited(node, why))));
   }
 
   /** All nodes serve by now, and are up until the registry says more. */
@@ -258,22 +259,23 @@ export class LocalCluster {
     return follower;
   }
 
-  #nodeExited(node: NodeProcess): void {
+  #nodeExited(node: NodeProcess, why: "restart" | "ended"): void {
     if (this.#ending.signal.aborted) return;
     void this.#follower?.look();
-    if (this.#options.restart) void this.#startAgain(node);
+    // Restarts that somebody asks for are no crash loop, however soon they follow each other.
+    if (why === "restart" || Date.now() - node.facts.since > healthyMs) this.#patience.delete(node);
+    if (why === "restart" || this.#options.restart) void this.#startAgain(node);
   }
 
   async #startAgain(node: NodeProcess): Promise<void> {
     const { signal } = this.#ending;
-    let waitMs =
-      Date.now() - node.facts.since > healthyMs ? firstRestartMs : (this.#patience.get(node) ?? firstRestartMs);
+    let waitMs = this.#patience.get(node) ?? firstRestartMs;
     while (!signal.aborted) {
       this.#patience.set(node, Math.min(waitMs * 2, slowestRestartMs));
       await sleep(waitMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
-        await node.start(() => this.#nodeExited(node));
+        await node.start((why) => this.#nodeExited(node, why));
         await this.#follower?.look();
         await this.#noteState();
         return;

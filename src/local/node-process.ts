@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { longestStop } from "../model/stop-time.ts";
 import { tagOf } from "../model/tag.ts";
 import type { Log } from "../ports/log.ts";
 import { cacheFolder } from "./folders.ts";
@@ -15,6 +16,8 @@ export interface NodeParts {
   readonly port: number;
   readonly adminPort: number;
   readonly redis: string;
+  /** How long it may take to hand its sessions over when it restarts, in milliseconds. */
+  readonly drainDeadline: number;
   readonly reaper: Reaper;
   readonly log: Log;
   /** Takes a line that the node logged, as it is. */
@@ -44,7 +47,7 @@ class NodeStartError extends Error {
 }
 
 const startDeadlineMs = 60_000;
-/** A node waits 5 s for calls in flight when it stops. */
+/** A node that ends with its cluster hands nothing over: it waits 5 s for calls in flight, and 2 s for their readers. */
 const stopGraceMs = 8_000;
 
 /** One node of a local cluster: a process of `mooring serve`, which may end and be started again. */
@@ -58,6 +61,8 @@ export class NodeProcess {
   #ready: NodeReady | undefined;
   #since = 0;
   #stopping = false;
+  /** Kills it should its end take longer than a drain; there while it ends because a restart was asked for. */
+  #restarting: NodeJS.Timeout | undefined;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -83,9 +88,9 @@ export class NodeProcess {
   /**
    * Starts it, and resolves when it serves.
    *
-   * @param onExit called when it ends after it was ready
+   * @param onExit called when it ends after it was ready: because an operator asked for a restart, or else
    */
-  async start(onExit: () => void): Promise<void> {
+  async start(onExit: (why: "restart" | "ended") => void): Promise<void> {
     const { name, command, args, redis, reaper, log, onLogLine } = this.#parts;
     let ready: NodeReady | undefined;
     let refusal: { message: string; code: string } | undefined;
@@ -99,6 +104,7 @@ export class NodeProcess {
       reaper,
       onMessage: (message) => {
         if (isReady(message)) ready = message;
+        else if (isEvent(message, "restarting")) this.#endsToRestart(child);
       },
       onLine: (line, stream) => {
         const parsed = parseLine(line);
@@ -130,10 +136,17 @@ export class NodeProcess {
     log.info("process-started", { process: name, pid: child.pid, url: ready.url });
     void child.exited.then((exit) => {
       const facts = { process: name, pid: child.pid, exit: describeExit(exit) };
-      if (this.#stopping) log.info("process-exited", facts);
+      const restarting = this.#restarting !== undefined;
+      clearTimeout(this.#restarting);
+      this.#restarting = undefined;
+      if (this.#stopping || restarting) log.info("process-exited", facts);
       else log.warn("process-exited", facts);
-      onExit();
+      onExit(restarting ? "restart" : "ended");
     });
+  }
+
+  #endsToRestart(child: OwnedProcess): void {
+    this.#restarting ??= setTimeout(() => child.kill(), longestStop(this.#parts.drainDeadline));
   }
 
   async stop(): Promise<void> {
@@ -147,7 +160,11 @@ export class NodeProcess {
 }
 
 function isReady(message: unknown): message is NodeReady {
-  return typeof message === "object" && message !== null && "event" in message && message.event === "ready";
+  return isEvent(message, "ready");
+}
+
+function isEvent(message: unknown, event: string): boolean {
+  return typeof message === "object" && message !== null && "event" in message && message.event === event;
 }
 
 /** A line of JSON that has an event, as nodes log; undefined for what else is printed. */

@@ -15,7 +15,7 @@ export interface ProcessOptions {
   readonly args: readonly string[];
   readonly environment?: NodeJS.ProcessEnv;
   readonly reaper: Reaper;
-  /** Opens a channel for messages. The child is told of this process's end by it. */
+  /** Opens a channel for messages. By its end the child is told of {@link OwnedProcess.stop}, and of this process's end. */
   readonly onMessage?: (message: unknown) => void;
   /** Each line that it prints. */
   readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
@@ -120,9 +120,10 @@ export class OwnedProcess {
     }
   }
 
-  /** Asks it to end, and kills it when it has not ended within the grace. */
+  /** Closes the channel to it, asks it to end, and kills it when it has not ended within the grace. */
   async stop(graceMs: number): Promise<void> {
     if (this.#exit !== undefined) return;
+    if (this.#child.connected) this.#child.disconnect();
     this.signal("SIGTERM");
     // A frozen process handles SIGTERM only when it goes on.
     this.signal("SIGCONT");

@@ -53,19 +53,21 @@ export class Drain {
     this.#run = this.#go();
   }
 
-  /** How many sessions are to leave still; undefined when all have left that could in time, or it was cancelled. */
+  /**
+   * How many sessions are to leave still; undefined when all have left that could in time, when it was cancelled, and
+   * where no other node is up: then they stay.
+   */
   get left(): number | undefined {
-    return this.#isOver ? undefined : this.#parts.keeper.size;
+    return this.#isOver || !this.#hasPlaces ? undefined : this.#parts.keeper.size;
   }
 
-  /** Whether any other node is up that could take a session. */
-  get hasPlaces(): boolean {
+  get #hasPlaces(): boolean {
     return this.#parts.members().some((node) => node.state === "up" && node.tag !== this.#parts.ownTag);
   }
 
   /** Resolves when {@link left} is undefined. */
   async done(): Promise<void> {
-    while (!this.#isOver) await sleep(lookEveryMs);
+    while (this.left !== undefined) await sleep(lookEveryMs);
   }
 
   /** Sessions that have not left stay. */

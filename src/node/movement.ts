@@ -58,7 +58,7 @@ export class Movement {
 
   /** Resolves when the drain under way is over; at once where nobody else is up to take a session. */
   async drained(): Promise<void> {
-    if (this.#drain?.hasPlaces === true) await this.#drain.done();
+    await this.#drain?.done();
   }
 
   /** Ends the drain: sessions that have not left stay, and those that have come home. */

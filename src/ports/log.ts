@@ -3,6 +3,7 @@
  */
 export type LogEvent =
   | "node-started"
+  | "node-restarting"
   | "node-stopping"
   | "node-stopped"
   | "node-waiting"

@@ -125,6 +125,10 @@ test("wrong usage ends with status 2 and says what is right", async () => {
     [["nonsense"], "unknown command 'nonsense'"],
     [["nodes", "--nonsense"], "unknown option '--nonsense'"],
     [["close"], "missing required argument 'id'"],
+    [["drain"], "missing required argument 'node'"],
+    [["restart"], "mooring restart needs a node's name, or --rolling for all of them."],
+    [["restart", "--rolling", "--start-deadline", "soon"], '--start-deadline is "soon".'],
+    [["restart", "--rolling", "--start-deadline", "0"], '--start-deadline is "0". Give a duration up to 1h'],
     [["up", "--nodes", "many"], '--nodes is "many". Give a whole number from 1 to 100.'],
     [["up", "--policy", "adopt"], '--policy is "adopt". Give "resume" or "reject".'],
     [["serve"], "mooring serve needs a module."],
@@ -138,7 +142,7 @@ test("wrong usage ends with status 2 and says what is right", async () => {
 });
 
 test("every command has --help and --json", async () => {
-  for (const command of ["up", "serve", "nodes", "sessions", "close"]) {
+  for (const command of ["up", "serve", "nodes", "sessions", "close", "drain", "restart"]) {
     const { code, stdout } = await runMooring([command, "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain(`Usage: mooring ${command} `);

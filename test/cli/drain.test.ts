@@ -1,0 +1,48 @@
+import { afterEach, expect, test } from "vitest";
+import { type AdminListener, startAdminServer } from "../../src/admin/admin-server.ts";
+import type { AdminApi, NodeView } from "../../src/admin/target.ts";
+import { silentLog } from "../../src/ports/log.ts";
+import { runMooring } from "../cluster/mooring-process.ts";
+
+let listener: AdminListener | undefined;
+afterEach(() => listener?.stop());
+
+const node: NodeView = {
+  ...{ name: "node-1", tag: "abcdef", state: "up", sessions: 3, pid: 1, since: 1 },
+  ...{ url: "http://127.0.0.1:3001", admin: null },
+};
+
+/** An admin listener whose node has these looks, one after another, from when it is told to drain. */
+async function drainingNode(...looks: Partial<NodeView>[]): Promise<string> {
+  const next = (): NodeView => ({ ...node, state: "draining", ...(looks.length > 1 ? looks.shift() : looks[0]) });
+  const api = {
+    nodes: async () => [next()],
+    setState: async () => ({ kind: "changed", node: { ...next(), drainDeadline: 30_000 } }),
+  } satisfies Partial<AdminApi> as unknown as AdminApi;
+  listener = await startAdminServer({
+    ...{ api, title: "test", address: { host: "127.0.0.1", port: 0 }, option: "--admin", allowHost: [] },
+    ...{ plain: {}, log: silentLog },
+  });
+  return listener.url;
+}
+
+test("mooring drain waits until the node has handed its sessions over, and tells how far it is", async () => {
+  const url = await drainingNode({ drainLeft: 3 }, { drainLeft: 2, sessions: 2 }, { sessions: 0 });
+  const { code, stdout, stderr } = await runMooring(["drain", "node-1", "--url", url]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "Node node-1 has 3 sessions to hand over.\n" });
+  expect(stdout).toBe("Node node-1 is draining: it gets no new sessions, and serves the 0 it has.\n");
+});
+
+test("with --json it prints one document, the node as it is in the end", async () => {
+  const url = await drainingNode({ drainLeft: 3 }, { drainLeft: 2, sessions: 2 }, { sessions: 0 });
+  const { code, stdout, stderr } = await runMooring(["drain", "node-1", "--url", url, "--json"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(JSON.parse(stdout)).toEqual({ ...node, state: "draining", sessions: 0 });
+});
+
+test("it ends when somebody undoes the drain, and says so", async () => {
+  const url = await drainingNode({ drainLeft: 3 }, { drainLeft: 1 }, { state: "up" });
+  const { code, stdout, logs } = await runMooring(["drain", "node-1", "--url", url, "--json"]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(logs).toMatchObject([{ code: "node-not-drained", message: expect.stringMatching(/undid.*1 session to/) }]);
+});
