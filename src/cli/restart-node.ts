@@ -83,7 +83,7 @@ function notEnded({ name, pid, drainDeadline }: ToldNode, endDeadline: number, l
 function notBack({ name, pid, admin }: ToldNode, startDeadline: number): CommandError {
   return new CommandError(
     "node-not-back",
-    `Node ${name} (pid ${pid}) has ended, and no new one was up within ${writeDuration(startDeadline)} ` +
+    `Node ${name} (pid ${pid}) does not answer any more, and no new one was up within ${writeDuration(startDeadline)} ` +
       "(--start-deadline). What supervises it has to start it again after exit status 0, at the same admin address " +
       `(it was ${admin}): look at its log, or start it by hand.`,
   );

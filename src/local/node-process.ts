@@ -139,7 +139,7 @@ export class NodeProcess {
       const restarting = this.#restarting !== undefined;
       clearTimeout(this.#restarting);
       this.#restarting = undefined;
-      if (this.#stopping || restarting) log.info("process-exited", facts);
+      if (this.#stopping || (restarting && exit.code === 0)) log.info("process-exited", facts);
       else log.warn("process-exited", facts);
       onExit(restarting ? "restart" : "ended");
     });

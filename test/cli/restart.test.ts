@@ -48,7 +48,7 @@ describe("nodes that nobody starts again", () => {
     ).toEqual(expect.arrayContaining(["restarting", "ended"]));
     expect(logs).toMatchObject([{ event: "command-failed", code: "node-not-back" }]);
     expect(String(logs[0]?.message)).toMatch(
-      /Node node-1 \(pid \d+\) has ended, and no new one was up within 1s \(--start-deadline\).*stops here: node-2 /,
+      /Node node-1 \(pid \d+\) does not answer any more, and no new one was up within 1s \(--start-deadline\).*stops here: node-2 /,
     );
     // It ended as by SIGTERM.
     expect(await first.process.exit(5_000)).toBe(0);
