@@ -24,9 +24,9 @@ async function start(name: string, options: ServingOptions = {}, server = yardst
   const node: Node = {
     ...serving,
     log,
-    stop: async () => {
+    stop: async (how) => {
       nodes.delete(node);
-      await serving.stop();
+      await serving.stop(how);
     },
   };
   nodes.add(node);
@@ -37,7 +37,7 @@ beforeEach(() => {
   shared = store();
 });
 afterEach(async () => {
-  await Promise.all([...nodes].map((node) => node.stop()));
+  await Promise.all([...nodes].map((node) => node.stop({ handOver: false })));
 });
 
 const counted = (message: RawMessage | undefined) =>

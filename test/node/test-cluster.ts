@@ -61,9 +61,9 @@ export class TestCluster {
       log,
       begin: (more) => RawClient.begin(serving.url, more),
       for: (client) => client.at(serving.url),
-      stop: async () => {
+      stop: async (how) => {
         this.#nodes.delete(node);
-        await serving.stop();
+        await serving.stop(how);
       },
     };
     this.#nodes.add(node);
@@ -76,6 +76,6 @@ export class TestCluster {
   }
 
   async stop(): Promise<void> {
-    for (const node of this.#nodes) await node.stop();
+    for (const node of this.#nodes) await node.stop({ handOver: false });
   }
 }

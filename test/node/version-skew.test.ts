@@ -39,7 +39,7 @@ describe("a session whose state newer code has changed", () => {
     const [older, newer] = [await withOldCode("older"), await withNewCode("newer")];
     const client = await newer.begin();
     await newer.for(client).call("count");
-    await newer.stop();
+    await newer.stop({ handOver: false });
     const answer = await older.for(client).call("count", {}, 77);
     expect(refusal(answer)).toBe("misrouted");
     expect(answer?.id).toBe(77);
@@ -61,7 +61,7 @@ describe("a session whose state newer code has changed", () => {
     const client = await newer.begin();
     await newer.for(client).call("count");
     next = await NextNode.start("next", cluster.store, { oldest: 1, newest: 2 });
-    await newer.stop();
+    await newer.stop({ handOver: false });
     await knows(older, "next");
     expect(await (await older.for(client).startCall("count")).ended()).toMatchObject({ text: '{"servedBy":"next"}' });
     expect(next.taken).toMatchObject([{ kind: "handed-over", session: { state: { count: expect.any(String) } } }]);
@@ -76,7 +76,7 @@ describe("a session whose state older code has changed", () => {
     for (let value = 1; value <= 3; value += 1) {
       expect(content(await older.for(client).call("count"))).toEqual({ value, node: "older" });
     }
-    await older.stop();
+    await older.stop({ handOver: false });
     expect(content(await newer.for(client).call("tally"))).toEqual({ value: 3, node: null });
     expect(content(await newer.for(client).call("count"))).toEqual({ value: 4, node: "newer" });
   });
@@ -89,7 +89,7 @@ describe("a session that is kept in the next format", () => {
   async function orphan(): Promise<RawClient> {
     const home = await start("home", {});
     const client = await home.begin();
-    await home.stop();
+    await home.stop({ handOver: false });
     const record = cluster.find(client.session) as SessionRecord;
     cluster.store.claim({ ...record, owner: gone, epoch: 5, format: 2 }, Date.now());
     return client;

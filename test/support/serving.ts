@@ -9,7 +9,7 @@ export interface Serving {
   /** `http://127.0.0.1:<port>` */
   readonly url: string;
   readonly mcp: string;
-  stop(): Promise<void>;
+  stop(how?: { readonly handOver?: boolean }): Promise<void>;
 }
 
 /** What a node is given besides its server. Its url may be another than where it listens: the one of a proxy, say. */
@@ -37,8 +37,8 @@ export async function serve(server: NodeOptions["server"], options: ServingOptio
     node,
     url,
     mcp: `${url}/mcp`,
-    async stop() {
-      await node.stop();
+    async stop(how) {
+      await node.stop(how);
       await stopListening();
     },
   };
