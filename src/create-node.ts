@@ -8,6 +8,7 @@ import { NodeFeed } from "./edge/node-feed.ts";
 import { leasesUntilGone } from "./edge/view-of.ts";
 import { formatToWrite, ownFormats } from "./model/formats.ts";
 import { completeSettings, type Settings } from "./model/settings.ts";
+import { longestStop } from "./model/stop-time.ts";
 import { tagOf } from "./model/tag.ts";
 import { isLocalUrl } from "./node/access.ts";
 import type { Exchange } from "./node/exchange.ts";
@@ -290,6 +291,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
         sessions,
         close,
         drainDeadline: settings.drainDeadline,
+        stopDeadline: longestStop(settings),
         record: () => membership?.record ?? record,
         joined: () => joined,
         setState,

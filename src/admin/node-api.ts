@@ -73,7 +73,8 @@ export class NodeApi implements AdminApi {
   }
 
   #told(): ToldNode {
-    return { ...this.#self(), drainDeadline: this.#target.drainDeadline };
+    const { drainDeadline, stopDeadline } = this.#target;
+    return { ...this.#self(), drainDeadline, stopDeadline };
   }
 
   #self(): NodeView {

@@ -46,6 +46,8 @@ export interface NodeView {
 export interface ToldNode extends NodeView {
   /** How long it may take to hand its sessions over, in milliseconds. */
   readonly drainDeadline: number;
+  /** How long it may take at most to end, in milliseconds. */
+  readonly stopDeadline: number;
 }
 
 /** The sessions of several nodes. */
@@ -60,6 +62,8 @@ export interface AdminTarget {
   readonly metrics: NodeMetrics;
   /** How long a drain may take, in milliseconds. */
   readonly drainDeadline: number;
+  /** How long its end may take at most, in milliseconds. */
+  readonly stopDeadline: number;
   /** The node as the registry knows it. */
   record(): NodeRecord;
   /** Whether it has joined its cluster, and serves. */

@@ -23,7 +23,7 @@ export function registerDrain(program: Command): void {
     .action(async (name: string, { url, cancel, json }: { url?: string; cancel?: boolean; json?: boolean }) => {
       const watch = await ClusterWatch.open(url);
       const told = await watch.tell(name, cancel === true ? "undrain" : "drain");
-      const { drainDeadline, ...asTold } = told;
+      const { drainDeadline, stopDeadline, ...asTold } = told;
       const seldom = new OnceASecond();
       const shown = (left: number) =>
         seldom.say(left, () => json !== true && progress(`Node ${name} has ${countOf(left, "session")} to hand over.`));

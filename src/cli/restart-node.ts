@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeView, ToldNode } from "../admin/target.ts";
 import { writeDuration } from "../model/settings.ts";
-import { longestStop } from "../model/stop-time.ts";
 import type { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";
 import { countOf } from "./output.ts";
@@ -47,7 +46,7 @@ export async function restartNode(
   const before = await watch.tell(name, "restart");
   const askedAt = performance.now();
   onStep({ event: "restarting", node: before });
-  const endDeadline = longestStop(before.drainDeadline);
+  const endDeadline = before.stopDeadline;
   let goneAt: number | undefined;
   for (;;) {
     await sleep(lookEveryMs);

@@ -31,7 +31,10 @@ export interface ClusterOptions {
   /** Whether a node that died is started again. */
   readonly restart: boolean;
   /** Of the nodes, as far as they concern the cluster too. */
-  readonly settings: Pick<Settings, "affinity" | "allowHost" | "namespace" | "lease" | "renew" | "drainDeadline">;
+  readonly settings: Pick<
+    Settings,
+    "affinity" | "allowHost" | "namespace" | "lease" | "renew" | "drainDeadline" | "edgeDelay"
+  >;
   readonly log: Log;
   /** Takes a line that a node logged, as it is. */
   readonly onLogLine: (line: string) => void;
@@ -222,13 +225,13 @@ export class LocalCluster {
 
   async #startNodes(redis: string, reaper: Reaper): Promise<void> {
     const { nodes, ports, serve, log, onLogLine } = this.#options;
-    const { drainDeadline } = this.#options.settings;
+    const { settings } = this.#options;
     const made: NodeProcess[] = [];
     for (let index = 0; index < nodes; index += 1) {
       const port = await this.#ports.reserve(ports.firstNode === 0 ? 0 : ports.firstNode + index);
       const adminPort = await this.#ports.reserve(ports.firstAdmin === 0 ? 0 : ports.firstAdmin + index);
       const name = `node-${index + 1}`;
-      const parts = { name, ...serve, port, adminPort, redis, drainDeadline, reaper, log, onLogLine };
+      const parts = { name, ...serve, port, adminPort, redis, settings, reaper, log, onLogLine };
       made.push(new NodeProcess(parts));
     }
     this.#nodes = made;

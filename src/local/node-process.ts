@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Settings } from "../model/settings.ts";
 import { longestStop } from "../model/stop-time.ts";
 import { tagOf } from "../model/tag.ts";
 import type { Log } from "../ports/log.ts";
@@ -17,7 +18,7 @@ export interface NodeParts {
   readonly adminPort: number;
   readonly redis: string;
   /** How long it may take to hand its sessions over when it restarts, in milliseconds. */
-  readonly drainDeadline: number;
+  readonly settings: Pick<Settings, "drainDeadline" | "edgeDelay">;
   readonly reaper: Reaper;
   readonly log: Log;
   /** Takes a line that the node logged, as it is. */
@@ -146,7 +147,7 @@ export class NodeProcess {
   }
 
   #endsToRestart(child: OwnedProcess): void {
-    this.#restarting ??= setTimeout(() => child.kill(), longestStop(this.#parts.drainDeadline));
+    this.#restarting ??= setTimeout(() => child.kill(), longestStop(this.#parts.settings));
   }
 
   async stop(): Promise<void> {

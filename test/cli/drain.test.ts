@@ -17,7 +17,7 @@ async function drainingNode(...looks: Partial<NodeView>[]): Promise<string> {
   const next = (): NodeView => ({ ...node, state: "draining", ...(looks.length > 1 ? looks.shift() : looks[0]) });
   const api = {
     nodes: async () => [next()],
-    setState: async () => ({ kind: "changed", node: { ...next(), drainDeadline: 30_000 } }),
+    setState: async () => ({ kind: "changed", node: { ...next(), drainDeadline: 30_000, stopDeadline: 50_000 } }),
   } satisfies Partial<AdminApi> as unknown as AdminApi;
   listener = await startAdminServer({
     ...{ api, title: "test", address: { host: "127.0.0.1", port: 0 }, option: "--admin", allowHost: [] },
