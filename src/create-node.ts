@@ -37,6 +37,7 @@ import { Renewals } from "./registry/renewals.ts";
 import type { AppHandler, ServerDefinition, ServerFactory } from "./session/define-server.ts";
 import { HoldBack } from "./session/hold-back.ts";
 import { KeepAlive } from "./session/keep-alive.ts";
+import { ListChecks } from "./session/list-checks.ts";
 import { RetainedEvents } from "./session/retained-events.ts";
 import type { Session, SessionHost } from "./session/session.ts";
 
@@ -128,6 +129,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const retained = new RetainedEvents();
   const keepAlive = new KeepAlive();
   const holdBack = new HoldBack();
+  const listChecks = new ListChecks();
   const writes = new DeferredWrites({ registry, log, onLost: (id, why) => keeper.claimLost(id, why) });
   const renewals = new Renewals({ registry, log });
   const metrics = new NodeMetrics();
@@ -137,6 +139,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     retained,
     keepAlive,
     holdBack,
+    listChecks,
     answerAsJson: settings.answers === "json",
     strict: settings.durability === "strict" ? { holdMs: settings.hold } : undefined,
     ledger: settings.ledger,
@@ -274,6 +277,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     ending.abort();
     keepAlive.stop();
     holdBack.stop();
+    listChecks.stop();
     clearInterval(sweep);
     await renewals.stop();
     await writes.stop();

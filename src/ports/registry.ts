@@ -7,6 +7,12 @@ export interface Principal {
   readonly subject: string;
 }
 
+/** What a server lists, by the fields of the results that hold the items. */
+export type ListName = "tools" | "resources" | "resourceTemplates" | "prompts";
+
+/** Of each list that a client was given, a digest of its first page as it was given last. */
+export type Lists = Readonly<Partial<Record<ListName, string>>>;
+
 /** What shaped a session from its client's side: replayed into a fresh server by an adopter. */
 export interface Journal {
   /** The `initialize` request, as JSON. */
@@ -15,6 +21,8 @@ export interface Journal {
   readonly level?: string | undefined;
   /** The URIs that are subscribed to. */
   readonly subscriptions?: readonly string[] | undefined;
+  /** What its client knows of the server: should a fresh one list something else, the client is told. */
+  readonly lists?: Lists | undefined;
 }
 
 /** A session as the registry knows it: that it exists, and who owns it. */

@@ -108,6 +108,12 @@ export class EventStream implements KeptAlive, Departure {
     this.#host.outbox.pass(this);
   }
 
+  /** Sends a message, unless the same one still waits for a connection to carry it. */
+  sendOnce(json: string): void {
+    const waits = ({ sequence, json: waiting }: RetainedEvent) => sequence > this.#written && waiting === json;
+    if (!this.#host.ring.of(this.name).some(waits)) this.send(json);
+  }
+
   /** Numbers and retains a message, which {@link leave} lets leave. */
   add(json: string): void {
     const event = { stream: this.name, sequence: ++this.#sequence, json, at: this.#host.now(), logged: false };

@@ -1,28 +1,38 @@
-import type { Journal } from "../ports/registry.ts";
+import type { Journal, Lists } from "../ports/registry.ts";
 import type { JsonRpcMessage, JsonRpcRequest, RequestId } from "./json-rpc.ts";
+import { digestOf, type ListKind, listOf } from "./lists.ts";
 
-type Change = (journal: SessionJournal) => void;
+/** What a request changes, when its result is there: gives what is to be written, if anything. */
+type Change = (journal: SessionJournal, result: NonNullable<JsonRpcMessage["result"]>) => Partial<Journal> | undefined;
 
 /** How many subscriptions of a session are noted. */
 const maxSubscriptions = 1_000;
 
-/** What shaped a session from its client's side, and has to be said again to a fresh server. */
+/** What shaped a session from its client's side, and has to be said again to a fresh server; and what it was given. */
 export class SessionJournal {
   /** The `initialize` request, as JSON. */
   readonly initialize: string;
   #level: string | undefined;
   readonly #subscriptions: Set<string>;
+  #lists: Lists | undefined;
   /** What changes when the request with this id succeeds. */
   readonly #asked = new Map<RequestId, Change>();
 
-  constructor({ initialize, level, subscriptions = [] }: Journal) {
+  constructor({ initialize, level, subscriptions = [], lists }: Journal) {
     this.initialize = initialize;
     this.#level = level;
     this.#subscriptions = new Set(subscriptions);
+    this.#lists = lists;
   }
 
   get all(): Journal {
-    return { initialize: this.initialize, level: this.#level, subscriptions: [...this.#subscriptions] };
+    const subscriptions = [...this.#subscriptions];
+    return { initialize: this.initialize, level: this.#level, subscriptions, lists: this.#lists };
+  }
+
+  /** The lists that the client was given; undefined when it was given none. */
+  get lists(): Lists | undefined {
+    return this.#lists;
   }
 
   /** Whether a request shapes the session; then its answer is to be told. */
@@ -38,10 +48,7 @@ export class SessionJournal {
     const change = this.#asked.get(id as RequestId);
     if (change === undefined) return undefined;
     this.#asked.delete(id as RequestId);
-    if (result === undefined) return undefined;
-    change(this);
-    const { level, subscriptions } = this.all;
-    return { ...(level !== undefined && { level }), subscriptions };
+    return result === undefined ? undefined : change(this, result);
   }
 
   /** The request ended without a response. */
@@ -49,19 +56,29 @@ export class SessionJournal {
     if (this.#asked.size > 0) this.#asked.delete(id);
   }
 
-  setLevel(level: string): void {
+  setLevel(level: string): Partial<Journal> {
     this.#level = level;
+    return { level };
   }
 
-  subscribe(uri: string): void {
+  subscribe(uri: string): Partial<Journal> {
     this.#subscriptions.add(uri);
-    if (this.#subscriptions.size <= maxSubscriptions) return;
     const [oldest] = this.#subscriptions;
-    this.#subscriptions.delete(oldest as string);
+    if (this.#subscriptions.size > maxSubscriptions) this.#subscriptions.delete(oldest as string);
+    return { subscriptions: [...this.#subscriptions] };
   }
 
-  unsubscribe(uri: string): void {
+  unsubscribe(uri: string): Partial<Journal> {
     this.#subscriptions.delete(uri);
+    return { subscriptions: [...this.#subscriptions] };
+  }
+
+  /** A list that the client has already is nothing new: it costs no write. */
+  listed({ name }: ListKind, result: NonNullable<JsonRpcMessage["result"]>): Partial<Journal> | undefined {
+    const digest = digestOf(name, result);
+    if (digest === undefined || digest === this.#lists?.[name]) return undefined;
+    this.#lists = { ...this.#lists, [name]: digest };
+    return { lists: this.#lists };
   }
 }
 
@@ -74,7 +91,9 @@ function changeOf(method: string, params: JsonRpcMessage["params"]): Change | un
       return (journal) => journal.subscribe(uri);
     case "resources/unsubscribe":
       return (journal) => journal.unsubscribe(uri);
-    default:
-      return undefined;
+    default: {
+      const kind = listOf(method, params);
+      return kind && ((journal, result) => journal.listed(kind, result));
+    }
   }
 }

@@ -115,6 +115,7 @@ export function isInitialize(
 export const errorCode = {
   parse: -32700,
   invalidRequest: -32600,
+  methodNotFound: -32601,
   internal: -32603,
   transport: -32000,
   session: -32001,

@@ -4,6 +4,7 @@ import type { Principal, SessionChanges, StoredSession } from "../ports/registry
 import type { ServerDefinition } from "./define-server.ts";
 import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import type { ListChecks } from "./list-checks.ts";
 import type { RetainedEvents } from "./retained-events.ts";
 import type { SessionContext } from "./session-context.ts";
 import type { SessionStore } from "./session-store.ts";
@@ -21,6 +22,8 @@ export interface SessionHost {
   readonly retained: RetainedEvents;
   readonly keepAlive: KeepAlive;
   readonly holdBack: HoldBack;
+  /** Sees to it that clients hear of lists that changed with their servers. */
+  readonly listChecks?: ListChecks | undefined;
   readonly answerAsJson: boolean;
   /** For how long a message waits for a registry that is away; without it, it leaves at once. */
   readonly strict?: { readonly holdMs: number } | undefined;
@@ -233,12 +236,20 @@ export class Session {
       this.#state.begun();
       if (restored) await this.transport.replay();
       this.#tasks.begin(restored);
-      if (restored) this.transport.outbox.wake();
+      if (restored) this.#restored();
     } catch (error) {
       // What the person's own code had begun before it failed ends by this.
       await this.close("owner-lost");
       throw error;
     }
+  }
+
+  #restored(): void {
+    const { transport } = this;
+    transport.outbox.wake();
+    if (!transport.hasListsToCheck) return;
+    const gaveUp = (error: Error) => this.#host.serverFailed(this.id, error);
+    this.#host.listChecks?.add({ check: () => transport.checkLists(), gaveUp });
   }
 
   #context(): SessionContext {

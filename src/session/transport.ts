@@ -9,6 +9,7 @@ import { SessionJournal } from "./journal.ts";
 import { errorCode, errorText, isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from "./json-rpc.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
+import { ListCheck } from "./list-check.ts";
 import { messageExtra, type Origin } from "./message-extra.ts";
 import { type Departure, Outbox } from "./outbox.ts";
 import { OwnRequests } from "./own-requests.ts";
@@ -61,6 +62,8 @@ export class SessionTransport implements McpTransport, CallHost {
   readonly #named = new Map<string, CallStream>();
   readonly #past: PastStreams;
   readonly #standalone: EventStream;
+  /** What is to be looked at still of a fresh server. */
+  #listCheck: ListCheck | undefined;
   #streams = 0;
   #ended: EndReason | undefined;
 
@@ -298,13 +301,38 @@ export class SessionTransport implements McpTransport, CallHost {
 
   /** Says to a fresh server again what its client had said to the one before it. */
   async replay(): Promise<void> {
-    if (this.#journal === undefined) throw new Error("There is no journal of this session to restore it from");
-    await replay(this.#journal.all, {
-      ask: (method, params, ms) => this.#own.ask(method, params, ms),
+    const journal = this.#journal;
+    if (journal === undefined) throw new Error("There is no journal of this session to restore it from");
+    const ask: OwnRequests["ask"] = (method, params, ms) => this.#own.ask(method, params, ms);
+    await replay(journal.all, {
+      ask,
       notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin, noExtra)),
-      initialized: ({ result }) => this.#noteVersion(result),
+      initialized: ({ result }) => {
+        this.#noteVersion(result);
+        if (journal.lists === undefined) return;
+        const capabilities = { ...(result?.capabilities as object | undefined) };
+        const tell = (method: string) => this.#standalone.sendOnce(JSON.stringify({ jsonrpc: "2.0", method }));
+        this.#listCheck = new ListCheck({ given: () => journal.lists ?? {}, capabilities, ask, tell });
+      },
       refused: (error) => this.onerror?.(error),
     });
+  }
+
+  /** Whether the client was given lists by the server before this one: see {@link checkLists}. */
+  get hasListsToCheck(): boolean {
+    return this.#listCheck !== undefined;
+  }
+
+  /** Tells the client of lists that have changed with its server. Rejects when the server doesn't give them. */
+  async checkLists(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    try {
+      await this.#listCheck?.run();
+      this.#listCheck = undefined;
+    } catch (error) {
+      // Where the session goes on, it is looked at again.
+      if (this.#ended === undefined) throw error;
+    }
   }
 
   /** Ends the transport. Calls without a response get an error response, so that no client waits for them. */

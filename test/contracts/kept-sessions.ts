@@ -50,7 +50,7 @@ export function keptSessionsContract(cluster: MakeCluster): void {
         events,
         carried: 1,
         begun: ledger,
-        journal: { level: '{"level":"debug"}', subscriptions: ["x:1", "x:2"] },
+        journal: { level: '{"level":"debug"}', subscriptions: ["x:1", "x:2"], lists: { tools: "a" } },
         pinned: "it holds a socket",
       });
       const stored = await takeOver(registry, session);
@@ -58,7 +58,10 @@ export function keptSessionsContract(cluster: MakeCluster): void {
         ...session,
         owner: second,
         epoch: 2,
-        journal: { initialize: '{"a":1}', level: '{"level":"debug"}', subscriptions: ["x:1", "x:2"] },
+        journal: {
+          ...{ initialize: '{"a":1}', level: '{"level":"debug"}', subscriptions: ["x:1", "x:2"] },
+          lists: { tools: "a" },
+        },
         pinned: "it holds a socket",
       });
       expect(stored.state).toEqual({ "a key": '{"d":["Grüße",1]}', ["__proto__"]: "1", "": "null" });
@@ -84,12 +87,15 @@ export function keptSessionsContract(cluster: MakeCluster): void {
         ended: ["1", "never"],
         journal: { subscriptions: [] },
       });
+      await registry.write(session.id, session, { journal: { lists: { tools: "a", prompts: "b" } } });
+      await registry.write(session.id, session, { journal: { lists: { tools: "c", prompts: "b" } } });
       // One id for every call, as some clients have it: the one that ended goes, the one that began stays.
       await registry.write(session.id, session, { begun: [entry("2", { hash: "later" })], ended: ["2"] });
       const stored = await takeOver(registry, session);
       expect(stored.state).toEqual({ a: "2", c: "1" });
       expect(stored.ledger).toEqual([entry("2", { hash: "later" })]);
-      expect(stored.record.journal).toEqual({ initialize: "{}", subscriptions: [] });
+      const lists = { tools: "c", prompts: "b" };
+      expect(stored.record.journal).toEqual({ initialize: "{}", subscriptions: [], lists });
     });
 
     test("an owner of an older epoch can write nothing, and is told who the owner is", async () => {

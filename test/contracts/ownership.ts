@@ -22,7 +22,7 @@ export function ownershipContract(cluster: MakeCluster, lose: () => Promise<void
       const [registry] = (await cluster(1)) as [Registry];
       const session = newSession({
         peer: "http://10.0.0.1:1",
-        journal: { initialize: "{}", level: "{}" },
+        journal: { initialize: "{}", level: "{}", subscriptions: ["a"], lists: { tools: "a" } },
         pinned: "x",
         format: 2,
       });

@@ -101,8 +101,13 @@ export class KeptSession {
 function amended(journal: Journal | undefined, changes: Partial<Journal>): Journal | undefined {
   const initialize = changes.initialize ?? journal?.initialize;
   if (initialize === undefined) return journal;
-  const { level = journal?.level, subscriptions = journal?.subscriptions } = changes;
-  return { initialize, level, subscriptions: subscriptions === undefined ? undefined : [...subscriptions] };
+  const { level = journal?.level, subscriptions = journal?.subscriptions, lists = journal?.lists } = changes;
+  return {
+    initialize,
+    level,
+    subscriptions: subscriptions === undefined ? undefined : [...subscriptions],
+    lists: lists === undefined ? undefined : { ...lists },
+  };
 }
 
 /** A record that nobody else can change. */

@@ -23,7 +23,8 @@ if redis.call("EXISTS", KEYS[1], KEYS[2]) > 0 then
     redis.call("DEL", KEYS[1], KEYS[3], KEYS[4], KEYS[5])
   elseif epoch == claimed and have[1] == ARGV[2] and have[2] == ARGV[3] then
     -- Those that the record may lack.
-    redis.call("HDEL", KEYS[1], "client", "peer", "issuer", "subject", "initialize", "level", "subscriptions", "pinned", "format")
+    redis.call("HDEL", KEYS[1], "client", "peer", "issuer", "subject", "pinned", "format")
+    redis.call("HDEL", KEYS[1], "initialize", "level", "subscriptions", "lists")
     redis.call("PEXPIRE", KEYS[3], ARGV[1])
     redis.call("PEXPIRE", KEYS[5], ARGV[1])
   else

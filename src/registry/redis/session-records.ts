@@ -2,6 +2,7 @@ import type {
   Fence,
   Journal,
   LedgerEntry,
+  Lists,
   LoggedEvent,
   Principal,
   SessionRecord,
@@ -11,11 +12,12 @@ import { withoutRepeats } from "../event-log.ts";
 import { type Hash, readHash } from "./hash.ts";
 
 /** What is written of a session's journal: fields and values in turns. */
-export function journalFields({ initialize, level, subscriptions }: Partial<Journal>): string[] {
+export function journalFields({ initialize, level, subscriptions, lists }: Partial<Journal>): string[] {
   return [
     ...(initialize === undefined ? [] : ["initialize", initialize]),
     ...(level === undefined ? [] : ["level", level]),
     ...(subscriptions === undefined ? [] : ["subscriptions", JSON.stringify(subscriptions)]),
+    ...(lists === undefined ? [] : ["lists", JSON.stringify(lists)]),
   ];
 }
 
@@ -53,12 +55,13 @@ function readPrincipal({ issuer, subject }: Hash): Principal | undefined {
   return issuer === undefined || subject === undefined ? undefined : { issuer, subject };
 }
 
-function readJournal({ initialize, level, subscriptions }: Hash): Journal | undefined {
+function readJournal({ initialize, level, subscriptions, lists }: Hash): Journal | undefined {
   if (initialize === undefined) return undefined;
   return {
     initialize,
     level,
     subscriptions: subscriptions === undefined ? undefined : (JSON.parse(subscriptions) as string[]),
+    lists: lists === undefined ? undefined : (JSON.parse(lists) as Lists),
   };
 }
 
