@@ -248,8 +248,9 @@ export interface Registry {
   /**
    * Removes a session with all that is kept of it, whoever owns it, and tells every node (see {@link onClosed}). Gives
    * whether it was there; every node is told also when it was not, because an owner may hold a copy of what the registry
-   * lost. With `remember` the close is remembered for an hour where the session was not there: an owner that writes its
-   * sessions again, after the registry lost them, must not bring it back.
+   * lost. A close of what was there is remembered for an hour: a claim that was made before it may arrive after it, and
+   * must not bring the session back. With `remember` so is one of a session that was not there, which its owner may be
+   * about to write (again): only for ids that are known to be real, since each costs the registry memory.
    */
   close(id: string, options?: { readonly remember?: boolean }): Promise<boolean>;
 

@@ -163,10 +163,10 @@ export class DeferredWrites {
     return done.kind === "claimed";
   }
 
-  #write({ id, write, deferred }: Kept): Promise<boolean | Claimed> {
+  #write({ id, write }: Kept): Promise<boolean | Claimed> {
     if (write.kind === "claim") return this.#registry.claim(write.record());
-    // After an outage the session may be gone from there, and an owner that doesn't know of the close may write it again.
-    return this.#registry.close(id, { remember: deferred });
+    // The session was this node's: where it is not there, a claim of it may be on its way.
+    return this.#registry.close(id, { remember: true });
   }
 
   #defer(kept: Kept, error: unknown): void {

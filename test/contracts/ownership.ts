@@ -149,14 +149,18 @@ export function ownershipContract(cluster: MakeCluster, lose: () => Promise<void
       expect(await other.renew([session.id])).toEqual([session.id]);
     });
 
-    test("a close of what is there is not remembered, nor one that nobody asks to remember", async () => {
-      const [registry] = (await cluster(1)) as [Registry];
-      const [there, absent] = [newSession(), newSession()];
-      await registry.claim(there);
-      expect(await registry.close(there.id, { remember: true })).toBe(true);
-      expect(await registry.close(absent.id)).toBe(false);
-      expect(await registry.claim(there)).toEqual({ kind: "claimed" });
-      expect(await registry.claim(absent)).toEqual({ kind: "claimed" });
+    test("a close of what is there is remembered by itself; of what is not, when it is asked for", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const [there, absent, known] = [newSession(), newSession(), newSession()];
+      await one.claim(there);
+      expect(await other.close(there.id)).toBe(true);
+      expect(await other.close(absent.id)).toBe(false);
+      expect(await other.close(known.id, { remember: true })).toBe(false);
+      // Claims from before, which were on their way for longer.
+      expect(await one.claim(there)).toEqual({ kind: "closed" });
+      expect(await one.claim(absent)).toEqual({ kind: "claimed" });
+      expect(await one.claim(known)).toEqual({ kind: "closed" });
+      expect(await other.find(there.id)).toBeUndefined();
     });
 
     test("all nodes are told one generation, whoever asks first, and nothing is lost", async () => {

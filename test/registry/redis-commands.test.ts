@@ -1,5 +1,6 @@
 import { createClient } from "redis";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { mintSessionId, randomBytesPerId } from "../../src/model/session-id.ts";
 import type { RedisRegistry } from "../../src/registry/redis/redis-registry.ts";
 import { startValkey, type Valkey } from "../support/valkey.ts";
 import { redisRegistry } from "./redis-backend.ts";
@@ -100,7 +101,7 @@ describe("what Redis holds and is asked", () => {
       expect(await admin.ttl(`${key}:events`)).toBeLessThanOrEqual(300);
     }
     await registry.close(id);
-    expect(await admin.keys("*")).toEqual([]);
+    expect(await admin.keys("*")).toEqual([`${key}:closed`]);
   });
 
   test("a log that came to its end by itself begins anew, with its whole bounds", async () => {
@@ -116,11 +117,21 @@ describe("what Redis holds and is asked", () => {
     expect(taken).toMatchObject({ session: { events: [{ sequence: 2 }], sequence: 2 } });
   });
 
-  test("a remembered close is one key for an hour", async () => {
-    await registry.close("k3f9q2.abc", { remember: true });
-    expect(await admin.keys("*")).toEqual(["mcp:session:{k3f9q2.abc}:closed"]);
-    expect(await admin.ttl("mcp:session:{k3f9q2.abc}:closed")).toBeGreaterThan(3_590);
-    expect(await admin.ttl("mcp:session:{k3f9q2.abc}:closed")).toBeLessThanOrEqual(3_600);
+  test("a remembered close is one small key for an hour, whether or not the session was there", async () => {
+    const { id, ...record } = session(mintSessionId("k3f9q2", Buffer.alloc(randomBytesPerId, 7)));
+    await registry.claim({ id, ...record });
+    await registry.write(id, record, { state: { a: "1" } });
+    for (const remember of [false, true]) {
+      await registry.close(id, { remember });
+      const closed = `mcp:session:{${id}}:closed`;
+      expect(await admin.keys("*")).toEqual([closed]);
+      expect(await admin.ttl(closed)).toBeGreaterThan(3_590);
+      expect(await admin.ttl(closed)).toBeLessThanOrEqual(3_600);
+      expect(await admin.memoryUsage(closed)).toBeLessThan(200);
+      await admin.del(closed);
+    }
+    await registry.close(id);
+    expect(await admin.keys("*")).toEqual([]);
   });
 
   test("a loss is told for an hour", async () => {

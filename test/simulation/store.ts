@@ -16,10 +16,8 @@ export class Store extends MemoryStore {
     return super.handOver(id, found ?? epoch, to, now);
   }
 
-  override close(id: string, remember: boolean, now: number): boolean {
-    const existed = super.close(id, remember, now);
-    if (existed && this.#rules.remembersEveryClose) super.close(id, true, now);
-    return existed;
+  protected override remembers(existed: boolean, asked: boolean): boolean {
+    return this.#rules.remembersEveryClose ? super.remembers(existed, asked) : asked && !existed;
   }
 
   /** Gives a session its full TTL again. Gives whether it was there. */

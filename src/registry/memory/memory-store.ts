@@ -97,10 +97,15 @@ export class MemoryStore {
     this.#forgetExpired(now);
     const existed = this.#session(id, now) !== undefined;
     this.#sessions.delete(id);
-    if (remember && !existed) putLast(this.#closes, id, { value: true, until: now + rememberedCloseMs });
+    if (this.remembers(existed, remember)) putLast(this.#closes, id, { value: true, until: now + rememberedCloseMs });
     // Later, as from a network: nobody is told of its own close before the call has returned.
     queueMicrotask(() => this.closed.tell(id));
     return existed;
+  }
+
+  /** Whether a close is remembered. */
+  protected remembers(existed: boolean, asked: boolean): boolean {
+    return existed || asked;
   }
 
   generation(known: string | undefined, now: number): Generation {

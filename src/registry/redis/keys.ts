@@ -28,7 +28,7 @@ export interface SessionKeys {
   readonly events: string;
   /** A hash: calls that have begun, by request id. */
   readonly ledger: string;
-  /** That it was closed while it was not there. */
+  /** That it was closed, for an hour. */
   readonly closed: string;
 }
 

@@ -89,7 +89,7 @@ export class RedisSessions {
 
   async close(id: string, { remember = false }: { readonly remember?: boolean }): Promise<boolean> {
     const { record, closed, state, events, ledger } = this.#keys.session(id);
-    const args = [this.#keys.closed, id, remember ? String(rememberedCloseMs) : ""];
+    const args = [this.#keys.closed, id, String(rememberedCloseMs), remember ? "1" : "0"];
     const reply = await this.#write("close a session", scripts.close, [record, closed, state, events, ledger], args);
     return Number(reply) === 1;
   }
