@@ -131,7 +131,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const holdBack = new HoldBack();
   const listChecks = new ListChecks();
   const writes = new DeferredWrites({ registry, log, onLost: (id, why) => keeper.claimLost(id, why) });
-  const renewals = new Renewals({ registry, log });
+  const renewals = new Renewals({ registry, log, onMissing: (ids) => void keeper.entries.check(ids) });
   const metrics = new NodeMetrics();
   const host: SessionHost = {
     node: { name, tag },

@@ -39,8 +39,10 @@ export interface AdoptionsParts {
   owner(): { readonly owner: Owner; readonly peer: string | undefined };
   store(id: string, fence: Fence): SessionStore;
   readonly ownership: Ownership;
-  /** Takes the restored session. Gives false when the node stops. */
-  add(session: Session): boolean;
+  /** The registry's generation, as far as it is known. */
+  generation(): string | undefined;
+  /** Takes the restored session, which was noted in that generation. Gives false when the node stops. */
+  add(session: Session, generation: string | undefined): boolean;
 }
 
 /** Sessions noted that can't be read here. The oldest note goes first: it only saves a claim. */
@@ -78,6 +80,7 @@ export class Adoptions {
     const began = performance.now();
     const { ends } = ownership;
     const to = { ...owner(), reads };
+    const generation = this.#parts.generation();
     let handedOver: Awaited<ReturnType<Registry["handOver"]>>;
     try {
       handedOver = await registry.handOver(id, epoch, to);
@@ -97,7 +100,7 @@ export class Adoptions {
       const session = await Session.restore(host, stored, { store: store(id, fence) });
       // A right that ended meanwhile took this session with it, although it was not here yet to be given up.
       const isOurs = ownership.mayOwn() && ownership.ends === ends;
-      if (!isOurs || !add(session)) {
+      if (!isOurs || !add(session, generation)) {
         await session.close(isOurs ? "node-stopping" : "owner-lost");
         return { kind: "not-now" };
       }

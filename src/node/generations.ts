@@ -23,6 +23,11 @@ export class Generations {
     this.#parts = parts;
   }
 
+  /** The last that the registry told; undefined before the first time. */
+  get known(): string | undefined {
+    return this.#known;
+  }
+
   /** Entries were lost less than a lease ago: their owners are writing them again, and nobody may adopt. */
   get quiet(): boolean {
     return performance.now() - this.#lostAt < this.#parts.lease;

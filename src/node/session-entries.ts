@@ -1,10 +1,10 @@
 import { firstFormat } from "../model/formats.ts";
 import type { Owner } from "../model/locate.ts";
-import type { Fence, Registry, SessionRecord } from "../ports/registry.ts";
+import type { Claimed, Fence, Registry, SessionRecord } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
 import type { Kept, SessionStore } from "../session/session-store.ts";
-import { FencedStore } from "./fenced-store.ts";
+import { FencedStore, mostAttempts } from "./fenced-store.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
@@ -37,6 +37,12 @@ const batchSize = 100;
  */
 export class SessionEntries {
   readonly #parts: SessionEntriesParts;
+  /** Of this node's last claim or write of any session. */
+  #number = 0;
+  /** Each with the registry's generation in which it was noted last. */
+  readonly #noted = new WeakMap<Session, string>();
+  #checking: Promise<void> | undefined;
+  #checkAgain = false;
 
   constructor(parts: SessionEntriesParts) {
     this.#parts = parts;
@@ -55,27 +61,63 @@ export class SessionEntries {
     return new FencedStore(
       {
         ...this.#parts,
+        nextNumber: () => this.#nextNumber(),
         onFenced: (fenced, by) => this.#settleFenced(fenced, by),
-        onMissing: (missing) => this.#settleMissing(missing),
+        notedIn: (noted) => this.#notedIn(noted),
+        onMissing: (missing, notedIn) => this.#settleMissing(missing, notedIn),
       },
       id,
       fence,
     );
   }
 
-  /** Writes all sessions again, after the registry lost its entries. What fails is written when the registry is back. */
-  async writeAll(): Promise<void> {
-    for (const batch of this.#batches()) await Promise.all(batch.map((session) => this.#writeAgain(session)));
+  /** Notes a session that began here: now, or when the registry is back. Never rejects. */
+  async note(session: Session): Promise<void> {
+    await this.#parts.writes.claim(session.id, () => this.#claim(session));
   }
 
-  /** Ends the copies of sessions that were closed, or taken over, while this node heard nothing of it. */
+  /** A session was taken over, in what was the generation before the registry was asked for it. */
+  adopted(session: Session, generation: string | undefined): void {
+    if (generation !== undefined) this.#noted.set(session, generation);
+  }
+
+  /** Writes all sessions again, after the registry lost its entries. What fails is written when the registry is back. */
+  async writeAll(): Promise<void> {
+    for (const batch of batchesOf(this.#parts.sessions()))
+      await Promise.all(batch.map((session) => this.#writeAgain(session)));
+  }
+
+  /**
+   * Ends the copies of sessions that were closed, or taken over, while this node heard nothing of it, and writes those
+   * anew that the registry has lost. Never rejects.
+   */
   async checkAll(): Promise<void> {
-    const { registry, generations, metrics } = this.#parts;
+    this.#checkAgain = true;
+    this.#checking ??= this.#checkUntilFresh().finally(() => {
+      this.#checking = undefined;
+    });
+    await this.#checking;
+  }
+
+  /** Does the same with those of them that live here. Never rejects. */
+  async check(ids: readonly string[]): Promise<void> {
+    await this.#check(ids.map((id) => this.#parts.session(id)).filter((session) => session !== undefined));
+  }
+
+  async #checkUntilFresh(): Promise<void> {
+    while (this.#checkAgain) {
+      this.#checkAgain = false;
+      await this.#check(this.#parts.sessions());
+    }
+  }
+
+  async #check(sessions: readonly Session[]): Promise<void> {
+    const { registry, metrics } = this.#parts;
     try {
-      await generations.check();
-      for (const batch of this.#batches()) {
+      for (const batch of batchesOf(sessions)) {
+        const noted = batch.map((session) => this.#noted.get(session));
         const owners = await registry.owners(batch.map(({ id }) => id));
-        for (const [index, session] of batch.entries()) await this.#check(session, owners[index]);
+        await Promise.all(batch.map((session, index) => this.#settle(session, owners[index], noted[index])));
       }
     } catch {
       // Asked again when the registry is back the next time; each write of a session is fenced besides.
@@ -83,55 +125,104 @@ export class SessionEntries {
     }
   }
 
-  async #check({ id }: Session, found: Fence | undefined): Promise<void> {
-    const { generations, writes, closed, owner } = this.#parts;
-    if (found === undefined) {
-      if (!generations.quiet && !writes.isPending(id)) closed(id);
-    } else if (found.owner.incarnation !== owner().owner.incarnation) await this.#settleFenced(id, found);
+  async #settle(session: Session, found: Fence | undefined, notedIn: string | undefined): Promise<void> {
+    const { id, epoch } = session;
+    const { owner } = this.#parts;
+    // It may have ended here meanwhile, or begun anew.
+    if (this.#parts.session(id) !== session) return;
+    if (found === undefined) await this.#settleMissing(id, notedIn);
+    else if (found.epoch !== epoch || !isSame(found.owner, owner().owner)) await this.#settleFenced(id, found);
   }
 
-  *#batches(): Generator<readonly Session[]> {
-    const sessions = this.#parts.sessions();
-    for (let start = 0; start < sessions.length; start += batchSize) yield sessions.slice(start, start + batchSize);
-  }
-
-  /** The registry has no entry of a session that lives here: it lost it, was not told yet, or the session was closed. */
-  async #settleMissing(id: string): Promise<Kept> {
+  /**
+   * The registry has no entry of a session that lives here. In the very generation in which it was noted it has been
+   * closed. Else the registry lost it, or never had it: what the node knows of generations by now says nothing of that.
+   */
+  async #settleMissing(id: string, notedIn: string | undefined): Promise<Kept> {
     const { generations, writes, session, closed } = this.#parts;
     const live = session(id);
-    if (live === undefined) return "lost";
-    if (writes.isPending(id)) return "unavailable";
+    // One that is being restored is looked at again; one that ends needs nothing more.
+    if (live === undefined || writes.isPending(id)) return "unavailable";
     await generations.check();
-    if (generations.quiet) return await this.#writeAgain(live);
+    if (notedIn === undefined || notedIn !== generations.known) return await this.#writeAgain(live);
     closed(id);
     return "lost";
   }
 
   /** A lower epoch comes from a registry that fell back to an older copy: the owner of the later one writes it anew. */
   async #settleFenced(id: string, by: Fence): Promise<Kept> {
-    const live = this.#parts.session(id);
+    const { session, owner, lost } = this.#parts;
+    const live = session(id);
     if (live !== undefined && by.epoch < live.epoch) return await this.#writeAgain(live);
-    this.#parts.lost(id, by);
+    // An earlier copy of this node may be told so by the one that came after it.
+    if (live === undefined || by.epoch !== live.epoch || !isSame(by.owner, owner().owner)) lost(id, by);
     return "lost";
   }
 
   async #writeAgain(session: Session): Promise<Kept> {
-    const { id, epoch } = session;
-    const { registry, keeps, writes, metrics, owner, closed, lost } = this.#parts;
+    const { id } = session;
+    const { keeps, metrics, closed, lost } = this.#parts;
+    if (this.#parts.session(id) !== session) return "lost";
     try {
-      const claimed = await registry.claim(this.recordOf(session));
+      const claimed = await this.#claim(session);
       if (claimed.kind !== "claimed") {
         if (claimed.kind === "closed") closed(id);
         else lost(id, claimed.by);
         return "lost";
       }
-      if (keeps) await registry.write(id, { owner: owner().owner, epoch }, session.snapshot());
-      return "written";
+      return keeps ? await this.#writeWhole(session) : "written";
     } catch {
       metrics.registryFailed();
       session.unkept();
-      void writes.claim(() => this.recordOf(session));
+      void this.note(session);
       return "unavailable";
     }
   }
+
+  /** Writes all that is kept of a session which the registry has nothing of but its record. */
+  async #writeWhole(session: Session): Promise<Kept> {
+    const { registry, owner, lost } = this.#parts;
+    const { id, epoch } = session;
+    const fence = { owner: owner().owner, epoch };
+    for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
+      // Anew for each attempt: what was written meanwhile must not be undone.
+      const written = await registry.write(id, fence, session.snapshot(), this.#nextNumber());
+      if (written.kind === "written") return "written";
+      if (written.kind === "fenced") {
+        lost(id, written.by);
+        return "lost";
+      }
+      // It was closed or lost since it was claimed: the next write finds out.
+      if (written.kind === "missing") break;
+    }
+    session.unkept();
+    return "unavailable";
+  }
+
+  async #claim(session: Session): Promise<Claimed> {
+    const { registry, generations } = this.#parts;
+    // From before it is sent: the entry may be of a later generation than this node knows by then, never of an earlier.
+    const generation = generations.known;
+    const claimed = await registry.claim(this.recordOf(session), this.#nextNumber());
+    if (claimed.kind === "claimed" && generation !== undefined) this.#noted.set(session, generation);
+    return claimed;
+  }
+
+  #notedIn(id: string): string | undefined {
+    const session = this.#parts.session(id);
+    return session && this.#noted.get(session);
+  }
+
+  #nextNumber(): number {
+    this.#number += 1;
+    return this.#number;
+  }
+}
+
+function* batchesOf(sessions: readonly Session[]): Generator<readonly Session[]> {
+  for (let start = 0; start < sessions.length; start += batchSize) yield sessions.slice(start, start + batchSize);
+}
+
+function isSame(one: Owner, other: Owner): boolean {
+  return one.tag === other.tag && one.incarnation === other.incarnation;
 }

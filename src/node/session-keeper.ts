@@ -80,7 +80,8 @@ export class SessionKeeper {
       ...{ host, registry, ownership, log, metrics, reads: ownFormats },
       owner,
       store: (id, fence) => this.entries.storeOf(id, fence) as SessionStore,
-      add: (session) => this.#add(session),
+      generation: () => parts.generations.known,
+      add: (session, generation) => this.#add(session, generation),
     });
     this.#stopListening = [
       registry.onClosed((id) => this.#drop(id, "closed")),
@@ -152,7 +153,7 @@ export class SessionKeeper {
 
   /** Begins a session for a client. */
   async open({ client, principal, initialize }: Beginning): Promise<Opened> {
-    const { host, writes, ownership, metrics, log } = this.#parts;
+    const { host, ownership, metrics, log } = this.#parts;
     const { tag } = host.node;
     const id = mintSessionId(tag, randomBytes(randomBytesPerId));
     const fence = { owner: this.#owner, epoch: 1 };
@@ -177,7 +178,7 @@ export class SessionKeeper {
       return { kind: "no-right" };
     }
     this.#table.add(session);
-    await writes.claim(() => this.entries.recordOf(session));
+    await this.entries.note(session);
     metrics.sessionOpened();
     log.info("session-opened", { session: id, client });
     return { kind: "opened", session };
@@ -270,9 +271,10 @@ export class SessionKeeper {
   }
 
   /** An adopted session goes into the table, unless the node began to stop meanwhile. */
-  #add(session: Session): boolean {
+  #add(session: Session, generation: string | undefined): boolean {
     if (this.#stopping) return false;
     this.#table.add(session);
+    this.entries.adopted(session, generation);
     return true;
   }
 

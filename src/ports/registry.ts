@@ -103,6 +103,8 @@ export type Written =
   | { readonly kind: "written" }
   /** Another node owns it, or owned it since. */
   | { readonly kind: "fenced"; readonly by: Fence }
+  /** A later one of the same owner and epoch was there before it, by its number: nothing is written. */
+  | { readonly kind: "late" }
   /** There is no such session: it was closed, or the registry lost its entries (see {@link Registry.generation}). */
   | { readonly kind: "missing" };
 
@@ -216,9 +218,10 @@ export interface Registry {
   /**
    * Notes a session, with a TTL of 30 days, in one write. One that is there with a lower epoch, or with the same epoch
    * and owner, gets this record; every other one stays as it is. Changes nothing for a session that was closed and is
-   * remembered (see {@link close}).
+   * remembered (see {@link close}). A claim that comes late by its number (see {@link write}) changes nothing, and is as
+   * good as done.
    */
-  claim(record: SessionRecord): Promise<Claimed>;
+  claim(record: SessionRecord, number?: number): Promise<Claimed>;
 
   /** One read. Undefined: no such session. */
   find(id: string): Promise<SessionRecord | undefined>;
@@ -229,8 +232,12 @@ export interface Registry {
   /**
    * Writes what changed of a session, as one step, and gives it its full TTL again. Nothing is written unless the fence
    * is the session's owner and epoch. The log of its events is kept within bounds.
+   *
+   * What its owner gave up for want of an answer may lie in a frozen server or a dead connection still, and be executed
+   * after what was sent in its place. So `number` grows with each claim and write of one owner in one epoch, and what
+   * comes after a higher one is not written. Without it, the order of arrival counts.
    */
-  write(id: string, fence: Fence, changes: SessionChanges): Promise<Written>;
+  write(id: string, fence: Fence, changes: SessionChanges, number?: number): Promise<Written>;
 
   /**
    * Makes another node the owner of a session, and gives all that is kept of it, as one step, if it is of that epoch

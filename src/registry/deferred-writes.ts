@@ -1,5 +1,5 @@
 import type { Log } from "../ports/log.ts";
-import { type Claimed, type Registry, RegistryError, type SessionRecord } from "../ports/registry.ts";
+import { type Claimed, type Registry, RegistryError } from "../ports/registry.ts";
 
 export interface DeferredWritesOptions {
   readonly registry: Registry;
@@ -23,7 +23,7 @@ export type CloseOutcome = "closed" | "not-there" | "deferred";
 
 interface Kept {
   readonly id: string;
-  readonly write: { readonly kind: "claim"; readonly record: () => SessionRecord } | { readonly kind: "close" };
+  readonly write: { readonly kind: "claim"; readonly attempt: () => Promise<Claimed> } | { readonly kind: "close" };
   /** Whether an attempt is under way. */
   trying: boolean;
   /** Whether it failed before: only then it counts as deferred. */
@@ -75,13 +75,11 @@ export class DeferredWrites {
   }
 
   /**
-   * Notes a session: now or later. A function is asked for the record at each attempt, so that one that is late writes
-   * what has become of it by then. Never rejects.
+   * Notes a session: now or later. Each attempt claims it anew, so that one that is late writes what has become of it by
+   * then. Never rejects.
    */
-  async claim(record: SessionRecord | (() => SessionRecord)): Promise<ClaimOutcome> {
-    const current = typeof record === "function" ? record : () => record;
-    const { id } = current();
-    const write = { kind: "claim", record: current } as const;
+  async claim(id: string, attempt: () => Promise<Claimed>): Promise<ClaimOutcome> {
+    const write = { kind: "claim", attempt } as const;
     const done = await this.#try(this.#keep({ id, write, trying: true, deferred: false }));
     return done === "deferred" ? "deferred" : done ? "written" : "lost";
   }
@@ -164,7 +162,7 @@ export class DeferredWrites {
   }
 
   #write({ id, write }: Kept): Promise<boolean | Claimed> {
-    if (write.kind === "claim") return this.#registry.claim(write.record());
+    if (write.kind === "claim") return write.attempt();
     // The session was this node's: where it is not there, a claim of it may be on its way.
     return this.#registry.close(id, { remember: true });
   }

@@ -4,6 +4,8 @@ import type { Registry } from "../ports/registry.ts";
 export interface RenewalsOptions {
   readonly registry: Registry;
   readonly log: Log;
+  /** The registry does not have these, which are in use here. */
+  readonly onMissing?: (ids: readonly string[]) => void;
   readonly renewEveryMs?: number;
 }
 
@@ -11,11 +13,13 @@ const batchSize = 500;
 
 /**
  * Gives the sessions that were used their full TTL again: not by request but by the hour, and many at a time. A session
- * that the registry does not have is never created by this; that it is missing is logged.
+ * that the registry does not have is never created by this; that it is missing is logged, and told to whoever can find
+ * out why.
  */
 export class Renewals {
   readonly #registry: Registry;
   readonly #log: Log;
+  readonly #onMissing: (ids: readonly string[]) => void;
   readonly #renewEveryMs: number;
   /** At most the sessions that live on this node: {@link forget} takes out those that end. */
   readonly #touched = new Set<string>();
@@ -23,9 +27,10 @@ export class Renewals {
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  constructor({ registry, log, renewEveryMs = 60 * 60 * 1_000 }: RenewalsOptions) {
+  constructor({ registry, log, onMissing = () => {}, renewEveryMs = 60 * 60 * 1_000 }: RenewalsOptions) {
     this.#registry = registry;
     this.#log = log;
+    this.#onMissing = onMissing;
     this.#renewEveryMs = renewEveryMs;
     this.#schedule();
   }
@@ -67,11 +72,11 @@ export class Renewals {
     for (let start = 0; start < ids.length && !this.#stopped; start += batchSize) {
       const batch = ids.slice(start, start + batchSize).filter((id) => this.#touched.has(id));
       try {
-        const missing = new Set(await this.#registry.renew(batch));
-        for (const id of batch) {
-          // One that was forgotten meanwhile ended meanwhile: then it has to be missing.
-          if (this.#touched.delete(id) && missing.has(id)) this.#log.warn("registry-entry-missing", { session: id });
-        }
+        const absent = new Set(await this.#registry.renew(batch));
+        // One that was forgotten meanwhile ended meanwhile: then it has to be missing.
+        const missing = batch.filter((id) => this.#touched.delete(id) && absent.has(id));
+        for (const id of missing) this.#log.warn("registry-entry-missing", { session: id });
+        if (missing.length > 0) this.#onMissing(missing);
       } catch {
         // The registry's own log says why. Thirty days leave time for many more attempts.
         return;

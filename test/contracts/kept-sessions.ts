@@ -127,6 +127,39 @@ export function keptSessionsContract(cluster: MakeCluster): void {
       expect(stored.record).toEqual({ ...session, owner: second, epoch: 3 });
     });
 
+    test("what comes after a later write of the same owner and epoch changes nothing: a write is told, a claim is done", async () => {
+      const [one, other] = (await cluster(2)) as [Registry, Registry];
+      const session = newSession({ journal: { initialize: "{}" } });
+      expect(await one.claim(session, 1)).toEqual({ kind: "claimed" });
+      const written = await one.write(session.id, session, { state: { count: "2" }, journal: { level: "{}" } }, 7);
+      expect(written).toEqual({ kind: "written" });
+      // As on the dead connection that the one above went past.
+      const stale = { state: { count: "1", old: "1" }, events: [event(1)], begun: [entry("1")], pinned: "stale" };
+      expect(await other.write(session.id, session, stale, 6)).toEqual({ kind: "late" });
+      expect(await other.claim({ ...session, client: "stale" }, 5)).toEqual({ kind: "claimed" });
+      const journal = { initialize: "{}", level: "{}" };
+      expect(await one.find(session.id)).toEqual({ ...session, journal });
+      // A claim has its place among the writes too, and so has what was lost and is claimed anew.
+      expect(await one.claim({ ...session, client: "newer" }, 12)).toEqual({ kind: "claimed" });
+      expect(await other.write(session.id, session, stale, 11)).toEqual({ kind: "late" });
+      expect(await other.write(session.id, session, { state: { last: "1" } }, 13)).toEqual({ kind: "written" });
+      const stored = await takeOver(one, session);
+      expect(stored).toMatchObject({ state: { count: "2", last: "1" }, events: [], ledger: [] });
+      expect(stored.record).toEqual({ ...session, client: "newer", owner: second, epoch: 2 });
+    });
+
+    test("the numbers of writes begin anew with each owner", async () => {
+      const [registry, session] = await claimed();
+      const claim = { ...session, owner: second, epoch: 5 };
+      await registry.write(session.id, session, { state: { a: "1" } }, 900);
+      const { record } = await takeOver(registry, session);
+      expect(await registry.write(session.id, record, { state: { a: "2" } }, 1)).toEqual({ kind: "written" });
+      await registry.write(session.id, record, { state: { a: "3" } }, 900);
+      expect(await registry.claim(claim, 1)).toEqual({ kind: "claimed" });
+      expect(await registry.write(session.id, claim, { state: { a: "4" } }, 2)).toEqual({ kind: "written" });
+      expect(await takeOver(registry, claim)).toMatchObject({ state: { a: "4" } });
+    });
+
     test("a write never creates a session", async () => {
       const [registry, closed] = await claimed();
       await registry.close(closed.id);

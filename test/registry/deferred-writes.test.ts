@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Claimed } from "../../src/ports/registry.ts";
+import type { Claimed, SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites, type DeferredWritesOptions } from "../../src/registry/deferred-writes.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -20,6 +20,8 @@ describe("writes of sessions", () => {
     writes = new DeferredWrites({ registry, log, onLost, retryEveryMs: 60_000, ...options });
   }
 
+  const claim = (record: SessionRecord) => writes.claim(record.id, () => registry.claim(record));
+
   beforeEach(async () => {
     registry = new FailingRegistry();
     await registry.start();
@@ -31,7 +33,7 @@ describe("writes of sessions", () => {
   });
 
   test("go to the registry at once while it answers", async () => {
-    expect(await writes.claim(session("a"))).toBe("written");
+    expect(await claim(session("a"))).toBe("written");
     expect(await registry.find("a")).toEqual(session("a"));
     expect(await writes.close("a")).toBe("closed");
     expect(await writes.close("a")).toBe("not-there");
@@ -42,7 +44,7 @@ describe("writes of sessions", () => {
     "never fail: one that is %s is kept, logged, counted",
     async (code) => {
       registry.failure = code;
-      expect(await writes.claim(session("a"))).toBe("deferred");
+      expect(await claim(session("a"))).toBe("deferred");
       expect(await writes.close("b")).toBe("deferred");
       expect(writes.counts()).toEqual({ pending: 2, deferred: 2, dropped: 0 });
       expect(log.of("registry-write-deferred")).toEqual([
@@ -56,7 +58,7 @@ describe("writes of sessions", () => {
 
   test("are done when the registry is reachable again, in their order, many at a time", async () => {
     registry.failure = "unavailable";
-    for (let index = 0; index < 250; index += 1) await writes.claim(session(`s${index}`));
+    for (let index = 0; index < 250; index += 1) await claim(session(`s${index}`));
     registry.failure = undefined;
     registry.calls.length = 0;
     registry.tellReachable(true);
@@ -69,7 +71,7 @@ describe("writes of sessions", () => {
     await writes.stop();
     start({ retryEveryMs: 20 });
     registry.failure = "refused";
-    await writes.claim(session("a"));
+    await claim(session("a"));
     await eventually(() => expect(registry.calls.length).toBeGreaterThan(3));
     registry.failure = undefined;
     await eventually(async () => expect(await registry.find("a")).toEqual(session("a")));
@@ -78,7 +80,7 @@ describe("writes of sessions", () => {
 
   test("stop at the first failing batch while the registry stays away", async () => {
     registry.failure = "unavailable";
-    for (let index = 0; index < 1_000; index += 1) await writes.claim(session(`s${index}`));
+    for (let index = 0; index < 1_000; index += 1) await claim(session(`s${index}`));
     registry.calls.length = 0;
     await writes.flush();
     expect(registry.calls.length).toBeLessThanOrEqual(100);
@@ -87,7 +89,7 @@ describe("writes of sessions", () => {
 
   test("a close takes the place of a kept claim, and is still told", async () => {
     registry.failure = "unavailable";
-    await writes.claim(session("a"));
+    await claim(session("a"));
     await writes.close("a");
     registry.failure = undefined;
     const heard: string[] = [];
@@ -104,7 +106,7 @@ describe("writes of sessions", () => {
       open = resolve;
     });
     registry.failure = "unavailable";
-    const claiming = writes.claim(session("a"));
+    const claiming = claim(session("a"));
     registry.failure = undefined;
     const closing = writes.close("a");
     open();
@@ -119,12 +121,12 @@ describe("writes of sessions", () => {
     const other = { ...session("theirs"), owner: { tag: "p7m2xa", incarnation: "second" }, epoch: 2 };
     await registry.claim(other);
     await registry.close("gone", { remember: true });
-    expect(await writes.claim(session("theirs"))).toBe("lost");
-    expect(await writes.claim(session("gone"))).toBe("lost");
+    expect(await claim(session("theirs"))).toBe("lost");
+    expect(await claim(session("gone"))).toBe("lost");
     expect(lost).toEqual(["theirs fenced", "gone closed"]);
     lost.length = 0;
     registry.failure = "unavailable";
-    for (const id of ["theirs", "mine", "gone"]) expect(await writes.claim(session(id))).toBe("deferred");
+    for (const id of ["theirs", "mine", "gone"]) expect(await claim(session(id))).toBe("deferred");
     expect(lost).toEqual([]);
     registry.failure = undefined;
     await writes.flush();
@@ -140,7 +142,7 @@ describe("writes of sessions", () => {
     registry.gate = new Promise((resolve) => {
       open = resolve;
     });
-    const claiming = writes.claim(session("a"));
+    const claiming = claim(session("a"));
     const closing = writes.close("a");
     open();
     await Promise.all([claiming, closing]);
@@ -150,7 +152,7 @@ describe("writes of sessions", () => {
   test("a claim that is late writes what has become of the session by then", async () => {
     let pinned: string | undefined;
     registry.failure = "unavailable";
-    expect(await writes.claim(() => ({ ...session("a"), pinned }))).toBe("deferred");
+    expect(await writes.claim("a", () => registry.claim({ ...session("a"), pinned }))).toBe("deferred");
     pinned = "it holds a socket";
     registry.failure = undefined;
     await writes.flush();
@@ -170,7 +172,7 @@ describe("writes of sessions", () => {
 
   test("a session whose write waits is known, and what waits is given up when another node owns it", async () => {
     registry.failure = "unavailable";
-    for (const id of ["kept", "lost"]) await writes.claim(session(id));
+    for (const id of ["kept", "lost"]) await claim(session(id));
     expect([writes.isPending("kept"), writes.isPending("lost"), writes.isPending("never")]).toEqual([
       true,
       true,
@@ -189,7 +191,7 @@ describe("writes of sessions", () => {
     await writes.stop();
     start({ limit: 3 });
     registry.failure = "unavailable";
-    for (const id of ["a", "b", "c", "d", "e"]) await writes.claim(session(id));
+    for (const id of ["a", "b", "c", "d", "e"]) await claim(session(id));
     expect(writes.counts()).toEqual({ pending: 3, deferred: 5, dropped: 2 });
     expect(log.of("registry-write-dropped").map((fields) => fields.session)).toEqual(["a", "b"]);
     registry.failure = undefined;
@@ -200,12 +202,12 @@ describe("writes of sessions", () => {
 
   test("at the end are tried once more; what can't be written is dropped, and logged", async () => {
     registry.failure = "unavailable";
-    await writes.claim(session("lost"));
+    await claim(session("lost"));
     await writes.stop();
     expect(log.of("registry-write-dropped")).toMatchObject([{ session: "lost", why: "the node stops" }]);
 
     start();
-    await writes.claim(session("kept"));
+    await claim(session("kept"));
     registry.failure = undefined;
     await writes.stop();
     expect(await registry.find("kept")).toEqual(session("kept"));

@@ -1,5 +1,6 @@
 import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
 import type { RedisRegistry } from "../../src/registry/redis/redis-registry.ts";
 import { eventually } from "../support/eventually.ts";
@@ -19,6 +20,8 @@ describe("when Sentinels move the primary", () => {
   let registry: RedisRegistry;
   let other: RedisRegistry;
   let writes: DeferredWrites;
+
+  const claim = (record: SessionRecord) => writes.claim(record.id, () => registry.claim(record));
 
   beforeEach(async () => {
     sentinels = await startValkeySentinels();
@@ -85,9 +88,9 @@ describe("when Sentinels move the primary", () => {
   });
 
   test("its death: what was written meanwhile reaches the new primary, and closes are heard there", async () => {
-    await writes.claim(session("k3f9q2.before"));
+    await claim(session("k3f9q2.before"));
     await sentinels.primary.kill();
-    await eventually(async () => expect(await writes.claim(session("k3f9q2.during"))).toBe("deferred"));
+    await eventually(async () => expect(await claim(session("k3f9q2.during"))).toBe("deferred"));
     await worksOnTheReplica();
     await eventually(() => expect(writes.counts().pending).toBe(0));
     expect(await other.find("k3f9q2.during")).toEqual(session("k3f9q2.during"));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { RegistryError } from "../../src/ports/registry.ts";
+import { RegistryError, type SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
 import type { RedisRegistry } from "../../src/registry/redis/redis-registry.ts";
 import { startCuttableProxy } from "../support/cuttable-proxy.ts";
@@ -155,12 +155,13 @@ describe("while Redis is away", () => {
 
   test("what a node writes meanwhile is written when Redis is back: claims and closes", async () => {
     const writes = new DeferredWrites({ registry, log, onLost: () => {} });
-    await writes.claim(session("k3f9q2.before"));
+    const claim = (record: SessionRecord) => writes.claim(record.id, () => registry.claim(record));
+    await claim(session("k3f9q2.before"));
     const heard: string[] = [];
     await valkey.kill();
     await eventually(() => expect(reachable).toEqual([false]));
-    expect(await writes.claim(session("k3f9q2.during"))).toBe("deferred");
-    expect(await writes.claim(session("k3f9q2.both"))).toBe("deferred");
+    expect(await claim(session("k3f9q2.during"))).toBe("deferred");
+    expect(await claim(session("k3f9q2.both"))).toBe("deferred");
     expect(await writes.close("k3f9q2.both")).toBe("deferred");
     expect(await writes.close("k3f9q2.before")).toBe("deferred");
     expect(writes.counts()).toEqual({ pending: 3, deferred: 4, dropped: 0 });

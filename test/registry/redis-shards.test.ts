@@ -1,6 +1,6 @@
 import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { RegistryError } from "../../src/ports/registry.ts";
+import { RegistryError, type SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
 import { redisKeys } from "../../src/registry/redis/keys.ts";
 import type { RedisRegistry } from "../../src/registry/redis/redis-registry.ts";
@@ -62,7 +62,8 @@ describe("when one shard of a Redis Cluster fails", () => {
       expect(found).toBeLessThan(ids.length);
     });
     const writes = new DeferredWrites({ registry, log: new RecordedLog(), onLost: () => {}, retryEveryMs: 500 });
-    const outcomes = await Promise.all(ids.map((id) => writes.claim(session(`${id}-more`))));
+    const claim = (record: SessionRecord) => writes.claim(record.id, () => registry.claim(record));
+    const outcomes = await Promise.all(ids.map((id) => claim(session(`${id}-more`))));
     expect(new Set(outcomes)).toEqual(new Set(["written", "deferred"]));
 
     let revived: Valkey | undefined;

@@ -39,13 +39,19 @@ describe("renewals", () => {
     expect(registry.calls).toHaveLength(3);
   });
 
-  test("never create a session: one that is missing is logged", async () => {
+  test("never create a session: those that are missing are logged, and told together", async () => {
+    const told: (readonly string[])[] = [];
+    await renewals.stop();
+    renewals = new Renewals({ registry, log, onMissing: (ids) => told.push(ids) });
     await claim("present");
-    renewals.touched("present");
-    renewals.touched("missing");
+    for (const id of ["present", "missing", "gone"]) renewals.touched(id);
     await renewals.renew();
-    expect(log.of("registry-entry-missing")).toEqual([{ session: "missing" }]);
+    expect(log.of("registry-entry-missing")).toEqual([{ session: "missing" }, { session: "gone" }]);
+    expect(told).toEqual([["missing", "gone"]]);
     expect(await registry.find("missing")).toBeUndefined();
+    renewals.touched("present");
+    await renewals.renew();
+    expect(told).toHaveLength(1);
   });
 
   test("leave out a session that ended, also one that ends while they run", async () => {

@@ -21,9 +21,12 @@ export class KeptSession {
   #sequence = 0;
   #carried = 0;
   readonly #ledger = new Map<string, LedgerEntry>();
+  /** Of the last claim or write of this owner in this epoch. */
+  #number: number;
 
-  constructor(record: SessionRecord) {
+  constructor(record: SessionRecord, number = 0) {
     this.#record = copy(record);
+    this.#number = number;
   }
 
   get fence(): Fence {
@@ -35,16 +38,24 @@ export class KeptSession {
     return copy(this.#record);
   }
 
+  /** Whether what has this number comes after what was sent in its place. */
+  isLate(number: number | undefined): boolean {
+    return number !== undefined && number < this.#number;
+  }
+
   /** Takes the record that the same owner claims with. */
-  note(record: SessionRecord): void {
+  note(record: SessionRecord, number = this.#number): void {
     this.#record = copy(record);
+    this.#number = number;
   }
 
   handOver({ owner, peer }: NewOwner): void {
     this.#record = { ...this.#record, owner: { ...owner }, peer, epoch: this.#record.epoch + 1 };
+    this.#number = 0;
   }
 
-  write(changes: SessionChanges, now: number): void {
+  write(changes: SessionChanges, now: number, number = this.#number): void {
+    this.#number = number;
     const { state = {}, events = [], carried, begun = [], ended = [], journal = {}, pinned } = changes;
     for (const [key, value] of Object.entries(state)) {
       if (value === undefined) this.#state.delete(key);

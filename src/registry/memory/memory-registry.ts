@@ -41,8 +41,8 @@ export class MemoryRegistry implements Registry {
     this.#state = "started";
   }
 
-  async claim(record: SessionRecord): Promise<Claimed> {
-    return this.#use("note a session").claim(record, this.#clock.now());
+  async claim(record: SessionRecord, number?: number): Promise<Claimed> {
+    return this.#use("note a session").claim(record, this.#clock.now(), number);
   }
 
   async find(id: string): Promise<SessionRecord | undefined> {
@@ -54,8 +54,8 @@ export class MemoryRegistry implements Registry {
     return ids.map((id) => store.owner(id, this.#clock.now()));
   }
 
-  async write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
-    return this.#use("write to a session").write(id, fence, changes, this.#clock.now());
+  async write(id: string, fence: Fence, changes: SessionChanges, number?: number): Promise<Written> {
+    return this.#use("write to a session").write(id, fence, changes, this.#clock.now(), number);
   }
 
   async handOver(id: string, epoch: number, to: NewOwner): Promise<HandedOver> {

@@ -39,22 +39,23 @@ export class MemoryStore {
     return this.#secret;
   }
 
-  claim(record: SessionRecord, now: number): Claimed {
+  claim(record: SessionRecord, now: number, number?: number): Claimed {
     this.#forgetExpired(now);
     const kept = this.#session(record.id, now);
     if (kept === undefined) {
       if (live(this.#closes.get(record.id), now)) return { kind: "closed" };
-      this.#keep(record.id, new KeptSession(record), now);
+      this.#keep(record.id, new KeptSession(record, number), now);
       return { kind: "claimed" };
     }
     const by = kept.fence;
     if (by.epoch < record.epoch) {
       // What the owner of an older epoch wrote goes: the one that claims writes all that it has.
-      this.#keep(record.id, new KeptSession(record), now);
+      this.#keep(record.id, new KeptSession(record, number), now);
       return { kind: "claimed" };
     }
     if (!isSame(by, record)) return { kind: "fenced", by };
-    kept.note(record);
+    if (kept.isLate(number)) return { kind: "claimed" };
+    kept.note(record, number);
     this.#keep(record.id, kept, now);
     return { kind: "claimed" };
   }
@@ -67,11 +68,12 @@ export class MemoryStore {
     return this.#session(id, now)?.fence;
   }
 
-  write(id: string, fence: Fence, changes: SessionChanges, now: number): Written {
+  write(id: string, fence: Fence, changes: SessionChanges, now: number, number?: number): Written {
     const kept = this.#session(id, now);
     if (kept === undefined) return { kind: "missing" };
     if (!isSame(kept.fence, fence)) return { kind: "fenced", by: kept.fence };
-    kept.write(changes, now);
+    if (kept.isLate(number)) return { kind: "late" };
+    kept.write(changes, now, number);
     this.#keep(id, kept, now);
     return { kind: "written" };
   }

@@ -25,7 +25,8 @@ local format = tonumber(redis.call("HGET", KEYS[1], "format")) or 1
 if format < tonumber(ARGV[6]) or format > tonumber(ARGV[7]) then
   return format
 end
-redis.call("HSET", KEYS[1], "owner", ARGV[3], "incarnation", ARGV[4], "epoch", ARGV[1] + 1)
+-- The new owner's numbers begin anew.
+redis.call("HSET", KEYS[1], "owner", ARGV[3], "incarnation", ARGV[4], "epoch", ARGV[1] + 1, "number", 0)
 if ARGV[5] == "" then
   redis.call("HDEL", KEYS[1], "peer")
 else

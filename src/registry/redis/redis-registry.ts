@@ -118,8 +118,8 @@ export class RedisRegistry implements Registry {
     this.#state = "started";
   }
 
-  claim(record: SessionRecord): Promise<Claimed> {
-    return this.#sessions.claim(record);
+  claim(record: SessionRecord, number?: number): Promise<Claimed> {
+    return this.#sessions.claim(record, number);
   }
 
   find(id: string): Promise<SessionRecord | undefined> {
@@ -130,8 +130,8 @@ export class RedisRegistry implements Registry {
     return this.#sessions.owners(ids);
   }
 
-  write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
-    return this.#sessions.write(id, fence, changes);
+  write(id: string, fence: Fence, changes: SessionChanges, number?: number): Promise<Written> {
+    return this.#sessions.write(id, fence, changes, number);
   }
 
   handOver(id: string, epoch: number, to: NewOwner): Promise<HandedOver> {

@@ -14,9 +14,12 @@ import type { RedisKeys } from "./keys.ts";
 import type { Call, CallOptions } from "./link.ts";
 import { runScript, type Script, scripts } from "./scripts.ts";
 import { readFence, readSession, readStored, sessionFields } from "./session-records.ts";
-import { writeArguments } from "./session-writes.ts";
+import { numberField, writeArguments } from "./session-writes.ts";
 
 const ttl = String(sessionTtlMs);
+
+/** What write.lua gives, unless the write is fenced. */
+const outcomes = ["missing", "written", "late"] as const;
 
 /** The sessions in Redis: each verb is one command, whose keys share a slot. */
 export class RedisSessions {
@@ -28,10 +31,11 @@ export class RedisSessions {
     this.#call = call;
   }
 
-  async claim(session: SessionRecord): Promise<Claimed> {
+  async claim(session: SessionRecord, number?: number): Promise<Claimed> {
     const { record, closed, state, events, ledger } = this.#keys.session(session.id);
     const { owner, epoch } = session;
-    const args = [ttl, owner.tag, owner.incarnation, String(epoch), ...sessionFields(session)];
+    const fields = [...sessionFields(session), ...numberField(number)];
+    const args = [ttl, owner.tag, owner.incarnation, String(epoch), String(number ?? ""), ...fields];
     const reply = await this.#write("note a session", scripts.claim, [record, closed, state, events, ledger], args);
     const by = readFence(reply);
     if (by !== undefined) return { kind: "fenced", by };
@@ -54,13 +58,13 @@ export class RedisSessions {
     );
   }
 
-  async write(id: string, fence: Fence, changes: SessionChanges): Promise<Written> {
+  async write(id: string, fence: Fence, changes: SessionChanges, number?: number): Promise<Written> {
     const { record, state, events, ledger } = this.#keys.session(id);
-    const args = writeArguments(fence, changes, Date.now());
+    const args = writeArguments(fence, changes, { now: Date.now(), number });
     const reply = await this.#write("write to a session", scripts.write, [record, state, events, ledger], args);
     const by = readFence(reply);
     if (by !== undefined) return { kind: "fenced", by };
-    return { kind: Number(reply) === 1 ? "written" : "missing" };
+    return { kind: outcomes[Number(reply)] ?? "missing" };
   }
 
   async handOver(id: string, epoch: number, { owner, peer, reads }: NewOwner): Promise<HandedOver> {

@@ -4,7 +4,11 @@ import { sessionTtlMs } from "../session-ttl.ts";
 import { journalFields, logEntry } from "./session-records.ts";
 
 /** What write.lua takes, as it stands at its head. */
-export function writeArguments({ owner, epoch }: Fence, changes: SessionChanges, now: number): string[] {
+export function writeArguments(
+  { owner, epoch }: Fence,
+  changes: SessionChanges,
+  { now, number }: { readonly now: number; readonly number: number | undefined },
+): string[] {
   const { state = {}, events = [], begun = [], ended = [] } = changes;
   const set: string[] = [];
   const gone: string[] = [];
@@ -15,7 +19,7 @@ export function writeArguments({ owner, epoch }: Fence, changes: SessionChanges,
   const values = [
     set,
     gone,
-    hashFields(changes),
+    [...hashFields(changes), ...numberField(number)],
     ended,
     begun.flatMap((entry) => [entry.request, JSON.stringify(entry)]),
     events.map(logEntry),
@@ -23,9 +27,14 @@ export function writeArguments({ owner, epoch }: Fence, changes: SessionChanges,
   return [
     ...[owner.tag, owner.incarnation, String(epoch), String(sessionTtlMs)],
     ...values.map((list) => String(list.length)),
-    ...[logBounds.count, logBounds.bytes, now - logBounds.age, logBounds.age].map(String),
+    ...[logBounds.count, logBounds.bytes, now - logBounds.age, logBounds.age, number ?? ""].map(String),
     ...values.flat(),
   ];
+}
+
+/** Where the number of the last claim or write stands in the session's own hash: field and value. */
+export function numberField(number: number | undefined): string[] {
+  return number === undefined ? [] : ["number", String(number)];
 }
 
 /** What changes in the session's own hash: fields and values in turns. */

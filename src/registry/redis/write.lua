@@ -19,17 +19,23 @@
 -- ARGV[12]  the most bytes that they may have
 -- ARGV[13]  the oldest time that they may have
 -- ARGV[14]  after how many milliseconds without a new event all are too old
--- ARGV[15…] the values, in this order
--- Returns   1 when it was written, 0 when there is no such session; else owner, incarnation and epoch that are there
-local have = redis.call("HMGET", KEYS[1], "owner", "incarnation", "epoch")
+-- ARGV[15]  its number among the claims and writes of this owner in this epoch, which is in the session's own hash; empty
+--           for none
+-- ARGV[16…] the values, in this order
+-- Returns   1 when it was written, 0 when there is no such session, 2 when one with a higher number was written before
+--           it; else owner, incarnation and epoch that are there
+local have = redis.call("HMGET", KEYS[1], "owner", "incarnation", "epoch", "number")
 if not have[1] then
   return 0
 end
 if have[1] ~= ARGV[1] or have[2] ~= ARGV[2] or have[3] ~= ARGV[3] then
-  return have
+  return { have[1], have[2], have[3] }
+end
+if ARGV[15] ~= "" and tonumber(ARGV[15]) < tonumber(have[4] or 0) then
+  return 2
 end
 
-local position = 15
+local position = 16
 
 -- Takes so many of the values for a command. In parts, because Lua hands over some thousand at once and no more.
 local function run(command, key, values)
