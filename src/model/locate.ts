@@ -50,7 +50,10 @@ export interface Knowledge {
   readonly registry?: RegistryAnswer | undefined;
   /** Whether this cluster adopts sessions whose owner is gone. */
   readonly policy?: "resume" | "reject";
-  /** Why nobody may adopt it just now: the registry's entries were lost a moment ago, or its owner was promised so. */
+  /**
+   * Nobody may adopt it just now, or take it for unknown: the registry's entries were lost a moment ago, its owner was
+   * promised so, or the registry was away a moment ago and has nothing of it.
+   */
   readonly quiet?: boolean;
 }
 
@@ -80,7 +83,7 @@ export function locate(known: Knowledge): Location {
   // It may well live elsewhere: "unknown" would make the client give up a session that still has its state.
   if (known.registry === "unreachable") return undecided(known);
   if (known.registry === "none") {
-    // Entries that were lost come back with their owners.
+    // Entries that were lost, or could not be written yet, come with their owners.
     return known.quiet === true ? undecided(known) : { kind: "refuse", reason: "unknown" };
   }
 

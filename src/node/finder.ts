@@ -135,7 +135,7 @@ export class Finder {
         answers,
         registry: asked?.answer,
         policy,
-        quiet: generations.quiet || (owner !== undefined && promises.holds(owner.incarnation)),
+        quiet: owner === undefined ? generations.incomplete : generations.quiet || promises.holds(owner.incarnation),
       });
       switch (location.kind) {
         case "here":
@@ -218,6 +218,8 @@ export class Finder {
       const self = owner.incarnation === incarnation;
       const node = self ? undefined : await registry.node(owner.tag);
       const up = node?.incarnation === owner.incarnation;
+      // Lost together with all other entries, since this one was read, its node may well live.
+      if (!self && !up) await generations.check();
       // Another start of its node joined: it did so only after the owner's lease was over, and the address is its own now.
       const followed = node !== undefined && !up;
       return {

@@ -215,8 +215,9 @@ export class SessionKeeper {
   async #closeElsewhere(id: string): Promise<RefusalReason | undefined> {
     const { registry, generations, metrics } = this.#parts;
     try {
-      const existed = await registry.close(id, { remember: generations.quiet });
-      return existed || generations.quiet ? undefined : "unknown";
+      const { incomplete } = generations;
+      const existed = await registry.close(id, { remember: incomplete });
+      return existed || incomplete ? undefined : "unknown";
     } catch {
       metrics.registryFailed();
       return "misrouted";

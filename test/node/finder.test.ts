@@ -1,18 +1,44 @@
-import { expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { mintSessionId } from "../../src/model/session-id.ts";
 import type { Exchange } from "../../src/node/exchange.ts";
 import { Finder, type FinderParts } from "../../src/node/finder.ts";
 import { NodeMetrics } from "../../src/node/metrics.ts";
 import { OwnerNotes } from "../../src/node/owner-notes.ts";
 import type { RelayOutcome } from "../../src/node/relay.ts";
+import type { NodeRecord, SessionRecord } from "../../src/ports/registry.ts";
 
 const home = { tag: "k3f9q2", incarnation: "one" };
 const id = mintSessionId(home.tag, Buffer.alloc(18, 1));
 const exchange = { method: "POST", sink: { destroyed: false } } as unknown as Exchange;
 
+let generations: { quiet: boolean; incomplete: boolean; check(): Promise<void> };
+let find: () => Promise<SessionRecord | undefined>;
+let listed: NodeRecord | undefined;
+
+const node: NodeRecord = {
+  ...home,
+  ...{ name: "home", url: "http://127.0.0.1:2", peer: "http://127.0.0.1:1", direct: true },
+  ...{ state: "up", pid: 1, since: 0 },
+};
+
+beforeEach(() => {
+  generations = { quiet: false, incomplete: false, check: async () => {} };
+  find = async () => ({ id, owner: home, epoch: 4, createdAt: 0, peer: node.peer });
+  listed = node;
+});
+
+/** The registry comes back without its entries, which its generation tells from then on. */
+function lose(): void {
+  find = async () => undefined;
+  listed = undefined;
+  generations.check = async () => {
+    generations.quiet = true;
+    generations.incomplete = true;
+  };
+}
+
 /** A node that knows of one other, which is up and says these things one after another. */
 function finder(...outcomes: RelayOutcome[]) {
-  const node = { ...home, name: "home", peer: "http://127.0.0.1:1", direct: true };
   const send = vi.fn(async (_exchange: Exchange, { tag }: { tag: string }) => {
     expect(tag).toBe(home.tag);
     return outcomes.shift() ?? "silent";
@@ -21,13 +47,10 @@ function finder(...outcomes: RelayOutcome[]) {
   const parts = {
     keeper: { get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
     notes: new OwnerNotes(),
-    registry: {
-      find: async () => ({ id, owner: home, epoch: 4, createdAt: 0, peer: node.peer }),
-      node: async () => node,
-    },
+    registry: { find: () => find(), node: async () => listed },
     nodes: { byTag: () => node },
     relays: { canReach: () => true, send },
-    generations: { quiet: false, check: async () => {} },
+    generations,
     promises: { holds: () => false },
     ...{ policy: "resume", holdMs: 0, incarnation: "own", metrics: new NodeMetrics(), now: () => 0 },
   };
@@ -48,6 +71,46 @@ test.each(["not-here", "refused"] as const)(
 
 test("one that says so after the registry named it has given the session up", async () => {
   const { finder: found, adopt } = finder("not-here", "not-here");
+  await found.find(exchange, wanted);
+  expect(adopt).toHaveBeenCalledWith(id, 4);
+});
+
+test("a session that the registry has just lost is not called unknown", async () => {
+  lose();
+  const { finder: found } = finder("silent");
+  expect(await found.find(exchange, wanted)).toMatchObject({ kind: "refused", reason: "misrouted" });
+});
+
+test("a session is not adopted whose node is missing because the registry was emptied since it named it", async () => {
+  const { finder: found, adopt } = finder("silent", "silent");
+  const before = find;
+  find = async () => {
+    const record = await before();
+    lose();
+    return record;
+  };
+  expect(await found.find(exchange, wanted)).toMatchObject({ kind: "refused", reason: "misrouted" });
+  expect(adopt).not.toHaveBeenCalled();
+});
+
+test("a session whose node is missing in the same generation is adopted", async () => {
+  const { finder: found, adopt } = finder("silent", "silent");
+  listed = undefined;
+  await found.find(exchange, wanted);
+  expect(adopt).toHaveBeenCalledWith(id, 4);
+});
+
+test("what the registry does not have is unknown, but not while owners may be about to write it", async () => {
+  find = async () => undefined;
+  const { finder: found } = finder("silent", "silent");
+  expect(await found.find(exchange, wanted)).toMatchObject({ kind: "refused", reason: "unknown" });
+  generations.incomplete = true;
+  expect(await found.find(exchange, wanted)).toMatchObject({ kind: "refused", reason: "misrouted" });
+});
+
+test("that the registry was away a moment ago keeps nobody from adopting what it does have", async () => {
+  const { finder: found, adopt } = finder("not-here", "not-here");
+  generations.incomplete = true;
   await found.find(exchange, wanted);
   expect(adopt).toHaveBeenCalledWith(id, 4);
 });

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { Generations } from "../../src/node/generations.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
+import { FailingRegistry } from "../registry/failing-registry.ts";
+import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 
 async function node(store: MemoryStore) {
@@ -55,5 +57,32 @@ describe("a registry that lost its entries", () => {
     store.lose();
     await Promise.all([early, generations.check(), generations.check()]);
     expect(generations.quiet).toBe(true);
+  });
+});
+
+describe("what a registry does not have", () => {
+  test("may exist while it is away, and for a lease after it is back: its owner writes it by then", async () => {
+    const registry = new FailingRegistry();
+    const generations = new Generations({ registry, lease: 80, log: new RecordedLog() });
+    expect(generations.incomplete).toBe(false);
+    registry.tellReachable(false);
+    expect(generations.incomplete).toBe(true);
+    registry.tellReachable(true);
+    const backAt = performance.now();
+    expect(generations.incomplete).toBe(true);
+    await eventually(() => expect(generations.incomplete).toBe(false));
+    expect(performance.now() - backAt).toBeGreaterThanOrEqual(79);
+    // That it was away is no reason to adopt nothing.
+    registry.tellReachable(false);
+    expect(generations.quiet).toBe(false);
+  });
+
+  test("may exist after a loss, for a lease", async () => {
+    const store = new MemoryStore();
+    const { generations } = await node(store);
+    await generations.check();
+    store.lose();
+    await generations.check();
+    expect(generations.incomplete).toBe(true);
   });
 });
