@@ -348,6 +348,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     registry.onReachable((reachable) => {
       if (reachable) void keeper.entries.checkAll();
     });
+    registry.onHeardAgain(() => void keeper.entries.checkAll());
     generations.onLost(() => void peering?.shareSecret().catch(() => metrics.registryFailed()));
     await members.start();
     movement?.start();

@@ -267,8 +267,17 @@ export interface Registry {
    */
   generation(known: string | undefined): Promise<Generation>;
 
-  /** Calls back with the id of each session that any node closes, this one included. Gives the way to stop it. */
+  /**
+   * Calls back with the id of each session that any node closes, this one included. What is told while the registry can't
+   * be heard goes unheard (see {@link onHeardAgain}). Gives the way to stop it.
+   */
   onClosed(listener: (id: string) => void): () => void;
+
+  /**
+   * Calls back when what nodes tell each other is heard again after it was not, which may be so while the registry
+   * answers all the time: closes may have gone unheard. Gives the way to stop it.
+   */
+  onHeardAgain(listener: () => void): () => void;
 
   /**
    * Notes a node for the time of a lease, in place of what the same incarnation noted before, and tells every node
@@ -290,7 +299,7 @@ export interface Registry {
 
   /**
    * Calls back when any node, this one included, joined, changed its record or left; by then {@link nodes} knows it.
-   * Nobody is told that a lease ran out. What happens while the connection is lost goes unheard. Gives the way to stop
+   * Nobody is told that a lease ran out. What happens while the registry can't be heard goes unheard. Gives the way to stop
    * it.
    */
   onNodesChanged(listener: () => void): () => void;

@@ -112,6 +112,18 @@ describe("two nodes on one Redis", () => {
     expect(first.node.sessions()).toEqual([]);
   });
 
+  test("hear of a close that was told while they could not hear it, though Redis answered all the time", async () => {
+    const [client, other] = [await RawClient.begin(first.url), await RawClient.begin(first.url)];
+    const stream = await client.listen();
+    const closing = [admin.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]), second.node.close(client.session)];
+    expect((await Promise.all(closing))[1]).toBe(true);
+    expect((await stream.ended()).end).toBe("whole");
+    expect(first.node.sessions().map(({ id }) => id)).toEqual([other.session]);
+    expect(log.of("registry-subscription-down")).toHaveLength(1);
+    expect(log.of("registry-down")).toEqual([]);
+    expect(await other.call("echo", { text: "a" })).toMatchObject({ result: {} });
+  });
+
   test("take up a session whose owner has left, and close it, too", async () => {
     const client = await RawClient.begin(first.url);
     await first.stop();

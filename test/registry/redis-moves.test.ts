@@ -44,6 +44,7 @@ describe("when the primary moves and its connections stay open", () => {
   test("the subscriber follows the commands to another primary", async () => {
     const heard: string[] = [];
     let up = 0;
+    let again = 0;
     const closes = new Subscription({
       settings: settings(),
       channels: { "mcp:closed": (id) => heard.push(id) },
@@ -52,14 +53,19 @@ describe("when the primary moves and its connections stay open", () => {
       onUp: () => {
         up += 1;
       },
+      onUpAgain: () => {
+        again += 1;
+      },
       onFailure: () => {},
     });
     closes.start();
     await eventually(() => expect(up).toBe(1));
+    expect(again).toBe(0);
     closes.follow(await locate());
     primary = next;
     closes.follow(await locate());
     await eventually(() => expect(up).toBe(2));
+    expect(again).toBe(1);
     const publisher = createClient({ url: next.url });
     await publisher.connect();
     await publisher.publish("mcp:closed", "k3f9q2.a");

@@ -1,3 +1,4 @@
+import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RegistryError, type SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
@@ -73,6 +74,28 @@ describe("while Redis is away", () => {
     });
     expect(log.of("registry-subscription-down")).toHaveLength(1);
     expect(log.of("registry-subscription-up")).toHaveLength(1);
+  });
+
+  test("only its subscription lost: that closes may have gone unheard is told once they are heard again", async () => {
+    let again = 0;
+    let findable: unknown;
+    registry.onHeardAgain(() => {
+      again += 1;
+      findable = registry.find("k3f9q2.a");
+    });
+    const heard: string[] = [];
+    registry.onClosed((id) => heard.push(id));
+    await registry.claim(session("k3f9q2.a"));
+    const admin = await createClient({ url: valkey.url }).connect();
+    await Promise.all([admin.sendCommand(["CLIENT", "KILL", "TYPE", "pubsub"]), other.close("k3f9q2.a")]);
+    await eventually(() => expect(again).toBe(1));
+    expect(heard).toEqual([]);
+    expect(await findable).toBeUndefined();
+    expect(reachable).toEqual([]);
+    await other.close("k3f9q2.b");
+    await eventually(() => expect(heard).toEqual(["k3f9q2.b"]));
+    expect(again).toBe(1);
+    admin.destroy();
   });
 
   test("frozen for 3 seconds: the first call fails at its deadline, later ones at once, none after", async () => {

@@ -112,6 +112,11 @@ export class MemoryRegistry implements Registry {
     return () => {};
   }
 
+  /** Never calls, likewise. */
+  onHeardAgain(): () => void {
+    return () => {};
+  }
+
   async stop(): Promise<void> {
     this.#state = "stopped";
     for (const stop of this.#stopListening) stop();

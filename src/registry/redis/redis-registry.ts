@@ -56,6 +56,7 @@ export class RedisRegistry implements Registry {
   readonly #closedListeners = new Listeners<string>();
   readonly #nodesListeners = new Listeners<void>();
   readonly #reachableListeners = new Listeners<boolean>();
+  readonly #heardAgainListeners = new Listeners<void>();
   readonly #unreplicated: UnreplicatedWrites;
   #state: "new" | "started" | "stopped" = "new";
   /** The key of the call that failed last: where to ask for a sign of life. */
@@ -93,6 +94,7 @@ export class RedisRegistry implements Registry {
       locate: (signal) => this.#link.subscriberAddress(signal),
       log,
       onUp: () => this.#startup.up("subscription"),
+      onUpAgain: () => this.#heardAgainListeners.tell(),
       onFailure: (error) => this.#startup.failed(error),
     });
     this.#reachability = new Reachability({
@@ -152,6 +154,10 @@ export class RedisRegistry implements Registry {
 
   onClosed(listener: (id: string) => void): () => void {
     return this.#closedListeners.add(listener);
+  }
+
+  onHeardAgain(listener: () => void): () => void {
+    return this.#heardAgainListeners.add(listener);
   }
 
   join(node: NodeRecord, leaseMs: number): Promise<Joining> {

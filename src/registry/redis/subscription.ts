@@ -11,18 +11,20 @@ export interface SubscriptionOptions {
   readonly locate: (signal: AbortSignal) => Promise<Address>;
   readonly log: Log;
   readonly onUp: () => void;
+  /** It is up again after it was not. */
+  readonly onUpAgain: () => void;
   readonly onFailure: (error: Error) => void;
 }
 
 /**
  * Hears what nodes tell each other, on a connection of its own that subscribes anew after each loss. What is published
- * in between goes unheard.
+ * in between goes unheard: whoever listens is told that there was a gap.
  */
 export class Subscription {
   readonly #connection: KeptConnection;
   #state: "starting" | "up" | "down" = "starting";
 
-  constructor({ settings, channels, locate, log, onUp, onFailure }: SubscriptionOptions) {
+  constructor({ settings, channels, locate, log, onUp, onUpAgain, onFailure }: SubscriptionOptions) {
     this.#connection = new KeptConnection({
       locate,
       create: (address) => oneConnection(settings, address, { pings: true }),
@@ -34,9 +36,12 @@ export class Subscription {
       },
       withinMs: settings.deadlines.connect,
       onUp: (address) => {
-        if (this.#state === "down") log.info("registry-subscription-up", { redis: showAddress(address) });
+        const wasDown = this.#state === "down";
         this.#state = "up";
         onUp();
+        if (!wasDown) return;
+        log.info("registry-subscription-up", { redis: showAddress(address) });
+        onUpAgain();
       },
       onFailure: (error) => {
         if (this.#state === "up") {
