@@ -168,12 +168,11 @@ export class Finder {
             return { kind: "here", session: adopted.session };
           }
           if (adopted.kind === "failed") return { kind: "refused", reason: "server-gone", owner };
-          if (adopted.kind === "unreadable") {
-            const to = await this.#giveAway(
-              exchange,
-              { id, epoch: adopted.epoch, of: location.owner.incarnation, format: asked?.record?.format },
-              body,
-            );
+          // It can't read it, or it stops: another node takes it, and the request with it.
+          if (adopted.kind === "unreadable" || adopted.kind === "not-now") {
+            const epoch = "epoch" in adopted ? adopted.epoch : location.epoch;
+            const orphan = { id, epoch, of: location.owner.incarnation, format: asked?.record?.format };
+            const to = await this.#giveAway(exchange, orphan, body);
             if (to !== undefined) return { kind: "relayed", to };
           }
           return { kind: "undecided", owner };
@@ -186,7 +185,7 @@ export class Finder {
     }
   }
 
-  /** A session that this node can't read goes to one that can, and the request with it. Gives which one that is. */
+  /** A session that this node can't take up goes to one that can, and the request with it. Gives which one that is. */
   async #giveAway(exchange: Exchange, session: Offered, body: string | undefined): Promise<string | undefined> {
     const { offers, relays } = this.#parts;
     const taker = await offers?.offer(session);

@@ -15,7 +15,7 @@ export interface OffersParts {
   readonly log: Log;
 }
 
-/** A session that this node can't read. */
+/** A session whose owner is gone, and that this node can't take up. */
 export interface Offered {
   readonly id: string;
   readonly epoch: number;
@@ -34,7 +34,8 @@ const restMs = 1_000;
 const mostResting = 10_000;
 
 /**
- * Offers sessions to other nodes that this one can't read: they are kept in a newer form, or were changed by newer code.
+ * Offers sessions to other nodes that this one can't take up: it can't read them, because they are kept in a newer form or
+ * were changed by newer code, or it stops.
  * One round for each at a time, whoever asks. Never rejects.
  */
 export class Offers {

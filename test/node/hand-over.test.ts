@@ -164,6 +164,19 @@ describe("a node that stops", () => {
   });
 });
 
+describe("a request for a session whose owner is gone", () => {
+  test("that reaches a node which stops is served by one that doesn't", async () => {
+    const [a, b, c] = await Promise.all([start("a"), start("b", { edgeDelay: 1_000 }), start("c")]);
+    const client = await RawClient.begin(a.url);
+    await client.call("count");
+    await a.stop({ handOver: false });
+    const stopped = b.stop();
+    await eventually(async () => expect(await c.node.nodes()).toHaveLength(1), 5_000);
+    expect(counted(await client.at(b.url).call("count"))).toEqual({ value: 2, node: "c" });
+    await stopped;
+  });
+});
+
 describe("a session stays where it is, with its state, when", () => {
   test("all other nodes drain too", async () => {
     const [a, b] = await Promise.all([start("a"), start("b")]);
