@@ -34,6 +34,7 @@ import type { NodeRecord, Registry } from "./ports/registry.ts";
 import { DeferredWrites } from "./registry/deferred-writes.ts";
 import { openRegistry } from "./registry/open-registry.ts";
 import { Renewals } from "./registry/renewals.ts";
+import { renewalInterval, sessionTtl } from "./registry/session-ttl.ts";
 import type { AppHandler, ServerDefinition, ServerFactory } from "./session/define-server.ts";
 import { HoldBack } from "./session/hold-back.ts";
 import { KeepAlive } from "./session/keep-alive.ts";
@@ -77,9 +78,12 @@ export interface MooringNode {
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Answers one request of a web-standard framework. `/mcp` only; other paths give 404. */
   fetch(request: Request): Promise<Response>;
-  /** Whether this node can serve the session. False for one that exists only in the registry (logged as misrouted). */
+  /**
+   * Whether this node can serve the session: it lives here, or is parked here. False for one that the registry knows as
+   * another node's (logged as misrouted).
+   */
   hasSession(id: string): Promise<boolean>;
-  /** The sessions that this node owns. */
+  /** The sessions that live on this node: without those that are parked. */
   sessions(): SessionView[];
   /** All nodes that the registry knows. */
   nodes(): Promise<readonly NodeRecord[]>;
@@ -120,7 +124,9 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const settings = completeSettings(options);
   const { name, url, log = silentLog, clock = systemClock } = options;
   const definition = typeof options.server === "function" ? { create: options.server } : options.server;
-  const registry = options.registry ?? openRegistry({ redis: options.redis, namespace: settings.namespace, log });
+  const { redis } = options;
+  const sessionTtlMs = sessionTtl(settings.sessionIdle);
+  const registry = options.registry ?? openRegistry({ redis, namespace: settings.namespace, log, sessionTtlMs });
   await registry.start();
 
   const tag = tagOf(name);
@@ -131,7 +137,10 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const holdBack = new HoldBack();
   const listChecks = new ListChecks();
   const writes = new DeferredWrites({ registry, log, onLost: (id, why) => keeper.claimLost(id, why) });
-  const renewals = new Renewals({ registry, log, onMissing: (ids) => void keeper.entries.check(ids) });
+  const renewals = new Renewals({
+    ...{ registry, log, renewEveryMs: renewalInterval(sessionTtlMs) },
+    onMissing: (ids) => void keeper.entries.check(ids),
+  });
   const metrics = new NodeMetrics();
   const host: SessionHost = {
     node: { name, tag },
@@ -176,10 +185,12 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const keeper: SessionKeeper = new SessionKeeper({
     ...{ host, incarnation, registry, writes, renewals, ownership, generations, metrics, log },
     keeps: isShared && settings.policy === "resume",
+    idle: settings,
     peer: () => record.peer,
   });
   metrics.observe(() => ({
     sessions: keeper.size,
+    parked: keeper.parked.size,
     streams: keepAlive.size,
     inFlight: keeper.inFlight,
     retainedBytes: retained.bytes,
@@ -245,7 +256,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       const { owner, ownerIsUp } = where;
       log.warn("misrouted", { session: id, reason: ownerIsUp ? "misrouted" : "owner-gone", owner: owner.tag });
     }
-    return where.kind === "here";
+    return where.kind === "here" || where.kind === "parked";
   }
 
   /** Waits, but not in a cluster that ends as a whole. */
@@ -353,6 +364,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await members.start();
     movement?.start();
     feed.start();
+    keeper.start();
   } catch (error) {
     await stop();
     throw error;

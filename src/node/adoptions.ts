@@ -25,8 +25,10 @@ export type Adopted =
   /** The registry does not answer. */
   | { readonly kind: "unavailable" };
 
-/** Whose session it was: an owner's that is gone, or one's that hands it over. */
-export type From = "gone" | "handed-over";
+/** Whose session it was: an owner's that is gone, one's that hands it over, or this node's own, which had parked it. */
+export type From = "gone" | "handed-over" | "parked";
+
+const logged = { gone: "session-adopted", "handed-over": "session-taken", parked: "session-unparked" } as const;
 
 export interface AdoptionsParts {
   readonly host: SessionHost;
@@ -105,9 +107,9 @@ export class Adoptions {
         return { kind: "not-now" };
       }
       const ms = Math.round((performance.now() - began) * 100) / 100;
-      if (from === "gone") metrics.adopted(ms);
-      else metrics.moved("in");
-      log.info(from === "gone" ? "session-adopted" : "session-taken", { session: id, epoch: fence.epoch, ms });
+      if (from === "handed-over") metrics.moved("in");
+      else metrics.adopted(ms, from);
+      log.info(logged[from], { session: id, epoch: fence.epoch, ms });
       return { kind: "adopted", session };
     } catch (error) {
       if (error instanceof UnreadableSession) return this.#cannotRead(id, fence.epoch, error.message);

@@ -50,9 +50,10 @@ export type Found =
   | { readonly kind: "relayed"; readonly to: string }
   | { readonly kind: "refused"; readonly reason: RefusalReason; readonly owner?: Owner | undefined };
 
-/** Where a session is: held here; known to the registry only; nowhere; or the registry does not answer. */
+/** Where a session is: held here; parked here; known to the registry only; nowhere; or the registry does not answer. */
 export type Whereabouts =
   | { readonly kind: "here" }
+  | { readonly kind: "parked" }
   | { readonly kind: "elsewhere"; readonly owner: Owner; readonly ownerIsUp: boolean }
   | { readonly kind: "nowhere" }
   | { readonly kind: "not-known" };
@@ -67,6 +68,8 @@ interface Asked {
 const mostWaiting = 10_000;
 
 const lookAgainMs = 100;
+
+const notHere = { kind: "not-here" } as const;
 
 /** Finds the session of a request that this node doesn't hold: relays it, adopts the session, or says why neither. */
 export class Finder {
@@ -92,11 +95,35 @@ export class Finder {
     }
   }
 
+  /**
+   * For a request that another node passed on: finds the session if it is here, or parked here. The request goes no
+   * further, and nobody else's session is adopted for it.
+   */
+  async findHere(exchange: Exchange, { id, caller }: Wanted): Promise<Found | { readonly kind: "not-here" }> {
+    const { keeper, generations, policy, holdMs } = this.#parts;
+    await keeper.settled(id, holdMs);
+    const session = keeper.get(id);
+    if (session !== undefined) return { kind: "here", session };
+    if (!keeper.parked.has(id)) return notHere;
+    const { answer, record } = await this.#ask(id);
+    const isOwn = typeof answer === "object" && answer.ownerIs === "self";
+    const location = isOwn ? locate({ local: false, registry: answer, policy, quiet: generations.quiet }) : undefined;
+    if (location?.kind !== "adopt") return notHere;
+    if (!isSame(record?.principal, caller)) return { kind: "refused", reason: "unknown" };
+    // To be closed, it need not live again first.
+    if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner: location.owner };
+    const adopted = await keeper.adopt(id, location.epoch);
+    if (adopted.kind === "adopted") return { kind: "here", session: adopted.session };
+    return adopted.kind === "failed" ? { kind: "refused", reason: "server-gone", owner: location.owner } : notHere;
+  }
+
   /** Where a session is, without any change to that. */
   async whereIs(id: string): Promise<Whereabouts> {
     if (this.#parts.keeper.get(id) !== undefined) return { kind: "here" };
     const { answer } = await this.#ask(id);
     if (typeof answer === "string") return { kind: answer === "none" ? "nowhere" : "not-known" };
+    const canComeBack = this.#parts.policy === "resume" && answer.pinned === undefined;
+    if (answer.ownerIs === "self" && canComeBack) return { kind: "parked" };
     return { kind: "elsewhere", owner: answer.owner, ownerIsUp: answer.ownerIs === "up" };
   }
 
@@ -119,11 +146,12 @@ export class Finder {
     const { keeper, relays, notes, generations, promises, policy, now } = this.#parts;
     const answers = new Map<string, PeerAnswer>();
     const reachable = (tag: string | undefined) => (relays?.canReach(tag) === true ? tag : undefined);
-    const home = reachable(parseSessionId(id)?.tag);
-    let note = reachable(notes.get(id));
+    const isParked = keeper.parked.has(id);
+    const home = isParked ? undefined : reachable(parseSessionId(id)?.tag);
+    let note = isParked ? undefined : reachable(notes.get(id));
     let asked: Asked | undefined;
     for (;;) {
-      // A session may have been opened, adopted, handed over or closed here while others were asked.
+      // A session may have been opened, adopted, parked, handed over or closed here while others were asked.
       if (!(await keeper.settled(id, leftMs()))) return { kind: "undecided", owner: undefined };
       const session = keeper.get(id);
       const owner = typeof asked?.answer === "object" ? asked.answer.owner : undefined;
@@ -204,11 +232,12 @@ export class Finder {
 
   /** What the registry says of a session. */
   async #ask(id: string): Promise<Asked> {
-    const { registry, generations, relays, incarnation, metrics } = this.#parts;
+    const { keeper, registry, generations, relays, incarnation, metrics } = this.#parts;
     // Whatever a client makes up: the registry need not be asked about what no node can have minted.
     if (parseSessionId(id) === undefined) return { answer: "none" };
     try {
       const record = await registry.find(id);
+      if (record?.owner.incarnation !== incarnation) keeper.parked.delete(id);
       if (record === undefined) {
         await generations.check();
         return { answer: "none" };

@@ -225,17 +225,15 @@ export class McpEndpoint {
    * Gives the session in case it is here after all, or adopted, or undefined when the request has been answered.
    */
   async #elsewhere(exchange: Exchange, wanted: Wanted): Promise<Session | undefined> {
-    const { keeper, finder, notes, holdMs, now } = this.#parts;
+    const { keeper, finder, notes, now } = this.#parts;
     const { id, body } = wanted;
     // One hop: what another node passed on is not passed on again.
-    if (exchange.relayed && keeper.ending(id, now()) === undefined) {
-      await keeper.settled(id, holdMs);
-      const session = keeper.get(id);
-      if (session === undefined) answerNotHere(exchange, notes.get(id));
-      return session;
-    }
-    const found = await finder.find(exchange, wanted);
+    const isForHere = exchange.relayed && keeper.ending(id, now()) === undefined;
+    const found = isForHere ? await finder.findHere(exchange, wanted) : await finder.find(exchange, wanted);
     switch (found.kind) {
+      case "not-here":
+        answerNotHere(exchange, notes.get(id));
+        return undefined;
       case "here":
         return found.session;
       case "relayed":

@@ -10,8 +10,10 @@ export type RequestWay = "here" | "relay" | "refused" | "rejected" | "failed";
 
 /** What a node looks up about itself when it is asked, instead of counting it on a request's way. */
 export interface NodeFigures {
-  /** Sessions that the node owns now. */
+  /** Sessions that live on the node now. */
   readonly sessions: number;
+  /** Sessions that are parked here, as far as the node remembers. */
+  readonly parked: number;
   /** Open response streams now. */
   readonly streams: number;
   /** Calls that have begun and not ended. */
@@ -26,6 +28,7 @@ export interface NodeFigures {
 
 const noFigures: NodeFigures = {
   sessions: 0,
+  parked: 0,
   streams: 0,
   inFlight: 0,
   retainedBytes: 0,
@@ -39,7 +42,9 @@ export class NodeMetrics {
   readonly #requests: Counter<"way" | "reason">;
   readonly #relaySeconds: Histogram;
   readonly #adoptionSeconds: Histogram;
+  readonly #unparkingSeconds: Histogram;
   readonly #opened: Counter;
+  readonly #parkings: Counter;
   readonly #ended: Counter<"ending">;
   readonly #moved: Counter<"way">;
   readonly #unlogged: Counter;
@@ -69,6 +74,17 @@ export class NodeMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
       registers,
     });
+    this.#unparkingSeconds = new Histogram({
+      name: "mooring_unparking_seconds",
+      help: "Time in which a session that was parked here was restored",
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+      registers,
+    });
+    this.#parkings = new Counter({
+      name: "mooring_parkings_total",
+      help: "Idle sessions that left the node's memory until their next request",
+      registers,
+    });
     this.#opened = new Counter({ name: "mooring_sessions_opened_total", help: "Sessions that began here", registers });
     this.#ended = new Counter({
       name: "mooring_sessions_ended_total",
@@ -92,7 +108,8 @@ export class NodeMetrics {
       help: "Calls to the registry that failed or were over their deadline",
       registers,
     });
-    this.#gauge("mooring_sessions", "Sessions that this node owns", (now) => now.sessions);
+    this.#gauge("mooring_sessions", "Sessions that live on this node", (now) => now.sessions);
+    this.#gauge("mooring_sessions_parked", "Sessions that are parked here", (now) => now.parked);
     this.#gauge("mooring_streams", "Open response streams", (now) => now.streams);
     this.#gauge("mooring_calls_in_flight", "Calls that have begun and not ended", (now) => now.inFlight);
     this.#gauge("mooring_retained_bytes", "Bytes of events kept for Last-Event-ID", (now) => now.retainedBytes);
@@ -134,9 +151,13 @@ export class NodeMetrics {
     this.#opened.inc();
   }
 
-  /** A session was restored here within so many milliseconds. */
-  adopted(ms: number): void {
-    this.#adoptionSeconds.observe(ms / 1_000);
+  /** A session was restored here within so many milliseconds: one whose owner was gone, or that was parked here. */
+  adopted(ms: number, from: "gone" | "parked"): void {
+    (from === "parked" ? this.#unparkingSeconds : this.#adoptionSeconds).observe(ms / 1_000);
+  }
+
+  sessionParked(): void {
+    this.#parkings.inc();
   }
 
   sessionEnded(ending: string): void {

@@ -142,6 +142,11 @@ export class Moves {
           break;
         case "move":
         case "cut": {
+          if (gates.how(id) === "all") {
+            // It is about to be parked: then nothing is left to move, or it stays.
+            await sleep(closedLookMs);
+            break;
+          }
           gates.close(id, "all");
           const departed = await this.#move(session, journey, step.kind === "cut");
           if (departed !== undefined) return departed;
@@ -161,7 +166,7 @@ export class Moves {
     let to = journey.next(refusedBy);
     // Nothing is ended for nothing.
     if (to === undefined) return { kind: "stayed", refusedBy };
-    const isReady = await session.prepareToLeave("moved");
+    const isReady = (await session.prepareToLeave("moved")) === "written" && session.isReadyToLeave;
     if (!keeper.holds(session)) return { kind: "gone" };
     // A request may have passed the gate in the moment in which it closed.
     if (!isReady || (session.transport.inFlight > 0 && !isCut)) {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { ownFormats } from "../model/formats.ts";
+import type { IdleTimes } from "../model/idle.ts";
 import type { RefusalReason } from "../model/refusal.ts";
 import { mintSessionId, parseSessionId, randomBytesPerId } from "../model/session-id.ts";
 import type { Log } from "../ports/log.ts";
@@ -11,8 +12,11 @@ import type { SessionStore } from "../session/session-store.ts";
 import { type Adopted, Adoptions, type From } from "./adoptions.ts";
 import { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
+import { IdleWalk } from "./idle-walk.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
+import { ParkedSessions } from "./parked-sessions.ts";
+import { Parking } from "./parking.ts";
 import { SessionEntries } from "./session-entries.ts";
 import { type Ending, SessionTable } from "./session-table.ts";
 
@@ -28,6 +32,7 @@ export interface SessionKeeperParts {
   readonly generations: Generations;
   readonly metrics: NodeMetrics;
   readonly log: Log;
+  readonly idle: IdleTimes;
   /** Where this node's peer link is, once it is open. */
   peer(): string | undefined;
 }
@@ -60,6 +65,10 @@ export class SessionKeeper {
   readonly gates = new Gates();
   /** What the registry has of them. */
   readonly entries: SessionEntries;
+  /** Those that left memory, and come back here with their next requests. */
+  readonly parked = new ParkedSessions();
+  readonly #parking: Parking;
+  readonly #idleWalk: IdleWalk;
   readonly #adoptions: Adoptions;
   readonly #stopListening: (() => void)[];
   #stopping = false;
@@ -73,7 +82,7 @@ export class SessionKeeper {
       owner,
       sessions: () => this.#table.all(),
       session: (id) => this.#table.get(id),
-      closed: (id) => void this.#drop(id, "closed"),
+      closed: (id) => this.#closed(id),
       lost: (id, by) => this.lost(id, by),
     });
     this.#adoptions = new Adoptions({
@@ -83,10 +92,34 @@ export class SessionKeeper {
       generation: () => parts.generations.known,
       add: (session, generation) => this.#add(session, generation),
     });
+    const idle = { times: parts.idle, now: () => host.now() };
+    this.#parking = new Parking({
+      ...{ ...parts, ...idle, gates: this.gates, parked: this.parked },
+      holds: (session) => this.holds(session),
+      release: (session) => this.release(session),
+    });
+    this.#idleWalk = new IdleWalk({
+      ...{ ...idle, parking: this.#parking, parked: this.parked },
+      sessions: () => this.#table.values(),
+      size: () => this.#table.size,
+      session: (id) => this.#table.get(id),
+      inUse: (used) => this.touched(used),
+      expire: ({ id }) => this.#expire(id),
+      expireParked: (ids) => this.#expireParked(ids),
+    });
     this.#stopListening = [
-      registry.onClosed((id) => this.#drop(id, "closed")),
-      parts.generations.onLost(() => void this.entries.writeAll()),
+      registry.onClosed((id) => this.#closed(id)),
+      parts.generations.onLost(() => {
+        // With the entries of the others, theirs are lost.
+        this.parked.clear();
+        void this.entries.writeAll();
+      }),
     ];
+  }
+
+  /** Begins to look for idle sessions. */
+  start(): void {
+    this.#idleWalk.start();
   }
 
   /** A session that this node holds, and may act for as its owner. */
@@ -184,8 +217,8 @@ export class SessionKeeper {
     return { kind: "opened", session };
   }
 
-  /** Restores a session here whose owner is gone, if it is of that epoch still. Many may ask at once. */
-  async adopt(id: string, epoch: number, from: From = "gone"): Promise<Adopted> {
+  /** Restores a session here whose owner is gone, or that is parked, if it is of that epoch still. Many may ask at once. */
+  async adopt(id: string, epoch: number, from: From = this.parked.has(id) ? "parked" : "gone"): Promise<Adopted> {
     if (this.#stopping || !this.#parts.ownership.mayOwn()) return { kind: "not-now" };
     return await this.#adoptions.adopt(id, epoch, from);
   }
@@ -217,6 +250,7 @@ export class SessionKeeper {
     try {
       const { incomplete } = generations;
       const existed = await registry.close(id, { remember: incomplete });
+      if (existed) this.#closed(id);
       return existed || incomplete ? undefined : "unknown";
     } catch {
       metrics.registryFailed();
@@ -238,7 +272,7 @@ export class SessionKeeper {
 
   /** A claim that had waited for the registry came too late. */
   claimLost(id: string, why: ClaimLost): void {
-    if (why.kind === "closed") this.#drop(id, "closed");
+    if (why.kind === "closed") this.#closed(id);
     else this.lost(id, why.by);
   }
 
@@ -252,6 +286,7 @@ export class SessionKeeper {
   /** Ends all local copies, after calls in flight have had a little time. Their entries stay: the node left, they didn't. */
   async stop(): Promise<void> {
     this.#end();
+    await this.#stopIdling();
     await this.#lastCalls();
     await this.giveUp("node-stopping");
   }
@@ -260,6 +295,11 @@ export class SessionKeeper {
   async loseName(): Promise<void> {
     this.#end();
     await this.giveUp();
+    await this.#stopIdling();
+  }
+
+  async #stopIdling(): Promise<void> {
+    await Promise.all([this.#idleWalk.stop(), this.#parking.stop()]);
   }
 
   #end(): void {
@@ -276,7 +316,45 @@ export class SessionKeeper {
     if (this.#stopping) return false;
     this.#table.add(session);
     this.entries.adopted(session, generation);
+    this.parked.delete(session.id);
     return true;
+  }
+
+  async #expire(id: string): Promise<void> {
+    if (this.#drop(id, "expired")) await this.#parts.writes.close(id);
+  }
+
+  /** Those that another node has adopted meanwhile are not this node's to end. */
+  async #expireParked(ids: readonly string[]): Promise<void> {
+    const { registry, writes, metrics, incarnation } = this.#parts;
+    try {
+      const owners = await registry.owners(ids);
+      for (const [index, id] of ids.entries()) {
+        // Its next request may have come meanwhile.
+        if (!this.parked.has(id) || this.#adoptions.underWay(id) !== undefined) continue;
+        if (owners[index]?.owner.incarnation !== incarnation) this.parked.delete(id);
+        else {
+          this.#endParked(id, "expired");
+          await writes.close(id);
+        }
+      }
+    } catch {
+      // Their notes stay, so that the next round finds them again; and their TTLs end them in any case.
+      metrics.registryFailed();
+    }
+  }
+
+  /** A session was closed elsewhere, or by somebody who did not know that it is here. */
+  #closed(id: string): void {
+    if (!this.#drop(id, "closed")) this.#endParked(id, "closed");
+  }
+
+  #endParked(id: string, ending: Ending): void {
+    if (!this.parked.delete(id)) return;
+    const { host, metrics, log } = this.#parts;
+    this.#table.remember(id, ending, host.now());
+    metrics.sessionEnded(ending);
+    log.info("session-closed", { session: id, ending, parked: true });
   }
 
   async #lastCalls(): Promise<void> {

@@ -24,6 +24,11 @@ export class SessionTable {
     return [...this.#sessions.values()];
   }
 
+  /** All of them, as they come and go. */
+  values(): MapIterator<Session> {
+    return this.#sessions.values();
+  }
+
   add(session: Session): void {
     this.#sessions.set(session.id, session);
   }
@@ -33,12 +38,16 @@ export class SessionTable {
     const session = this.#sessions.get(id);
     if (session === undefined) return undefined;
     this.#sessions.delete(id);
-    this.#endings.set(id, { ending, at: now });
-    if (this.#endings.size > maxEndings) {
-      const [oldest] = this.#endings.keys();
-      this.#endings.delete(oldest as string);
-    }
+    this.remember(id, ending, now);
     return session;
+  }
+
+  /** Remembers how a session ended that this node owned. */
+  remember(id: string, ending: Ending, now: number): void {
+    this.#endings.set(id, { ending, at: now });
+    if (this.#endings.size <= maxEndings) return;
+    const [oldest] = this.#endings.keys();
+    this.#endings.delete(oldest as string);
   }
 
   /** Takes a session out without a word on how it ended: it goes on elsewhere. Gives it, if it was there. */

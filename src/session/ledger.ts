@@ -97,6 +97,11 @@ export class Ledger {
     return past.state === "orphan" ? "node-died" : "may-have-run";
   }
 
+  /** Whether nothing is remembered of calls that have ended: their clients have the answers, or it is too long ago. */
+  get isEmpty(): boolean {
+    return this.#past.size === 0;
+  }
+
   /** Whether it is known that the answer of a call is on its way. */
   has({ request, stream }: Call): boolean {
     return this.#past.get(request.id)?.stream === stream.name;

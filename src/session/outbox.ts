@@ -25,6 +25,9 @@ export interface OutboxParts {
   failed(error: Error): void;
 }
 
+/** How it went to write all of a session. `busy`: it changes again and again. */
+export type Settled = Kept | "busy";
+
 interface Waiting {
   readonly departure: Departure;
   /** The write after which it may leave. */
@@ -37,6 +40,9 @@ const soonMs = 50;
 
 /** How many messages of a session may wait: the oldest leaves when there are more. */
 const maxWaiting = 10_000;
+
+/** How many writes a session may need to be settled: one that changes by itself all the time never is. */
+const maxSettling = 10;
 
 /** How long to wait before an attempt after one that failed, in milliseconds, if nothing is heard of the registry. */
 const firstRetryMs = 1_000;
@@ -52,8 +58,7 @@ export class Outbox {
   readonly #queue: Waiting[] = [];
   /** Counts writes that were begun. */
   #writes = 0;
-  #writing: Promise<void> | undefined;
-  #lastWrite: Kept | undefined;
+  #writing: Promise<Kept> | undefined;
   #isLeaving = false;
   /** The next write begins at the end of this turn. */
   #isDue = false;
@@ -149,8 +154,7 @@ export class Outbox {
 
   /** Writes what is unwritten, as far as that goes. */
   async flush(): Promise<void> {
-    const failure = this.gather();
-    if (failure !== undefined) this.#parts.failed(failure);
+    this.#gather();
     while (this.#writing !== undefined) await this.#writing;
     if (this.#isOver !== undefined || this.#isAsleep || this.#parts.unwritten.isEmpty) return;
     this.#write();
@@ -158,16 +162,27 @@ export class Outbox {
   }
 
   /**
-   * Writes what is unwritten, and asks also where there is nothing: the registry may have lost the session unnoticed. Gives
-   * whether the registry has all of it.
+   * Writes until nothing is unwritten, and once in any case: the registry may have lost the session unnoticed. Written: it
+   * has all of it.
    */
-  async confirm(): Promise<boolean> {
-    await this.flush();
-    const { store, unwritten } = this.#parts;
-    if (store === undefined || this.#isOver !== undefined || this.#isAsleep || !unwritten.isEmpty) return false;
-    this.#write();
-    await this.#writing;
-    return this.#lastWrite === "written" && unwritten.isEmpty;
+  async settle(): Promise<Settled> {
+    for (let writes = 0; writes < maxSettling; writes += 1) {
+      while (this.#writing !== undefined) await this.#writing;
+      if (this.#isOver !== undefined) return "lost";
+      if (this.#isAsleep) return "unavailable";
+      this.#gather();
+      const kept = await this.#write();
+      if (kept !== "written") return kept;
+      if (this.isSettled()) return "written";
+    }
+    return "busy";
+  }
+
+  /** Whether nothing waits to be written, or to leave. */
+  isSettled(): boolean {
+    this.#gather();
+    if (this.#isOver !== undefined || this.#writing !== undefined || this.#queue.length > 0) return false;
+    return this.#parts.unwritten.isEmpty;
   }
 
   /** Lets all go that waits and that comes: the session ends, and what is unwritten of it is needed no more. */
@@ -198,6 +213,12 @@ export class Outbox {
     if (this.#parts.store?.owns() !== false) return true;
     this.lose();
     return false;
+  }
+
+  /** Of a value that can't be kept no call is there to be told. */
+  #gather(): void {
+    const failure = this.gather();
+    if (failure !== undefined) this.#parts.failed(failure);
   }
 
   #push(departure: Departure): void {
@@ -236,29 +257,28 @@ export class Outbox {
   #look(): void {
     this.#soon = undefined;
     this.#soonAt = Number.POSITIVE_INFINITY;
-    const failure = this.gather();
-    if (failure !== undefined) this.#parts.failed(failure);
+    this.#gather();
     const { state, unwritten } = this.#parts;
     if (!unwritten.isEmpty && this.#writing === undefined && !this.#isAsleep && this.owns()) this.#write();
     const againMs = state?.lookAgainMs;
     if (againMs !== undefined) this.soon(Math.max(againMs - soonMs, soonMs));
   }
 
-  #write(): void {
+  #write(): Promise<Kept> {
     const { store, unwritten, carried } = this.#parts;
-    if (store === undefined || !this.owns()) return;
+    if (store === undefined || !this.owns()) return lost;
     this.#writes += 1;
-    this.#writing = this.#settle(store.write(unwritten.take(carried())));
+    this.#writing = this.#end(store.write(unwritten.take(carried())));
+    return this.#writing;
   }
 
-  async #settle(write: ReturnType<SessionStore["write"]>): Promise<void> {
+  async #end(write: ReturnType<SessionStore["write"]>): Promise<Kept> {
     const kept = await write.catch((error: unknown) => {
       this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
       return "unavailable" as const;
     });
     this.#writing = undefined;
-    this.#lastWrite = kept;
-    if (this.#isOver !== undefined) return;
+    if (this.#isOver !== undefined) return "lost";
     switch (kept) {
       case "written":
         this.#parts.unwritten.written();
@@ -273,12 +293,13 @@ export class Outbox {
         else
           for (const [index, waiting] of this.#queue.entries())
             this.#queue[index] = { ...waiting, write: this.#writes + 1 };
-        return;
+        return kept;
       case "lost":
         this.lose();
-        return;
+        return kept;
     }
     this.#goOn();
+    return kept;
   }
 
   #leaveUnlogged(): void {
@@ -375,3 +396,5 @@ export class Outbox {
     this.#stopRetrying();
   }
 }
+
+const lost = Promise.resolve<Kept>("lost");

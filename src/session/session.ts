@@ -5,6 +5,7 @@ import type { ServerDefinition } from "./define-server.ts";
 import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { ListChecks } from "./list-checks.ts";
+import type { Settled } from "./outbox.ts";
 import type { RetainedEvents } from "./retained-events.ts";
 import type { SessionContext } from "./session-context.ts";
 import type { SessionStore } from "./session-store.ts";
@@ -175,16 +176,26 @@ export class Session {
     this.transport.unkept();
   }
 
+  /** Whether a task runs that the server's own code started. */
+  get hasStartedTask(): boolean {
+    return this.#tasks.hasStarted;
+  }
+
   /**
-   * Readies the session for going on elsewhere: its tasks end, and all that outlives this copy is written. Gives whether
-   * it is; if not, nothing may be ended here yet: call it again, or {@link stay}.
+   * Readies the session for going on elsewhere, or later: its tasks end, and all that outlives this copy is written. Not
+   * "written": nothing may be ended here yet; call it again, or {@link stay}.
    */
-  async prepareToLeave(reason: EndReason): Promise<boolean> {
+  async prepareToLeave(reason: "moved" | "parked"): Promise<Settled> {
     // Where the registry is away, tasks need not end for nothing.
     await this.transport.outbox.flush();
-    if (!this.transport.unwritten.isEmpty) return false;
+    if (!this.transport.unwritten.isEmpty) return "unavailable";
     await this.#tasks.end(reason);
     return await this.#save();
+  }
+
+  /** Whether {@link prepareToLeave} has written everything, and nothing has changed since. */
+  get isReadyToLeave(): boolean {
+    return this.transport.outbox.isSettled();
   }
 
   /** It stays here after all. */
@@ -192,9 +203,9 @@ export class Session {
     this.#tasks.goOn();
   }
 
-  async #save(): Promise<boolean> {
+  async #save(): Promise<Settled> {
     this.transport.goesAlong();
-    return await this.transport.outbox.confirm();
+    return await this.transport.outbox.settle();
   }
 
   /**
@@ -220,10 +231,10 @@ export class Session {
   }
 
   /**
-   * Ends this node's copy at once, in the turn in which {@link prepareToLeave} gave true: whoever takes the session need
-   * not wait for its server to close. Never rejects.
+   * Ends this node's copy at once, in the turn in which {@link isReadyToLeave} holds: whoever takes the session need not
+   * wait for its server to close. Never rejects.
    */
-  leave(reason: "moved"): Promise<Error | undefined> {
+  leave(reason: "moved" | "parked"): Promise<Error | undefined> {
     this.transport.end(reason);
     return this.close(reason);
   }

@@ -39,6 +39,12 @@ export class SessionTasks implements TaskHost {
     return this.#life;
   }
 
+  /** Whether a task runs that the server's own code started. */
+  get hasStarted(): boolean {
+    for (const task of this.#tasks.values()) if (!task.isAuto && task.running) return true;
+    return false;
+  }
+
   /** See SessionContext.task. Throws when the session has a task of this name. */
   declare(name: string, run: TaskRun, { auto = true }: TaskOptions = {}): TaskHandle {
     if (this.#tasks.has(name)) {

@@ -141,6 +141,11 @@ export class SessionTransport implements McpTransport, CallHost {
     return this.#calls.inFlight;
   }
 
+  /** Whether a call has ended whose client may not have its answer: what becomes of a repeat only this copy knows. */
+  get hasUnread(): boolean {
+    return !this.#ledger.isEmpty;
+  }
+
   /** Streams that a connection carries now. */
   get streams(): number {
     const calls = [...this.#named.values()].filter((call) => call.events?.connected === true);

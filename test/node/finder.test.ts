@@ -4,6 +4,7 @@ import type { Exchange } from "../../src/node/exchange.ts";
 import { Finder, type FinderParts } from "../../src/node/finder.ts";
 import { NodeMetrics } from "../../src/node/metrics.ts";
 import { OwnerNotes } from "../../src/node/owner-notes.ts";
+import { ParkedSessions } from "../../src/node/parked-sessions.ts";
 import type { RelayOutcome } from "../../src/node/relay.ts";
 import type { NodeRecord, SessionRecord } from "../../src/ports/registry.ts";
 
@@ -45,7 +46,10 @@ function finder(...outcomes: RelayOutcome[]) {
   });
   const adopt = vi.fn(async () => ({ kind: "not-now" }));
   const parts = {
-    keeper: { get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
+    keeper: {
+      ...{ get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
+      parked: new ParkedSessions(),
+    },
     notes: new OwnerNotes(),
     registry: { find: () => find(), node: async () => listed },
     nodes: { byTag: () => node },

@@ -13,7 +13,7 @@ import type {
   Written,
 } from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
-import { lossMattersMs, rememberedCloseMs, sessionTtlMs } from "../session-ttl.ts";
+import { longestTtlMs, lossMattersMs, rememberedCloseMs } from "../session-ttl.ts";
 import { KeptSession } from "./kept-session.ts";
 
 interface Expiring<T> {
@@ -33,6 +33,12 @@ export class MemoryStore {
   #generation = 1;
   #lostAt: number | undefined;
   #secret: string | undefined;
+  readonly #sessionTtlMs: number;
+
+  /** @param sessionTtlMs for how long a session is kept since its last use */
+  constructor(sessionTtlMs = longestTtlMs) {
+    this.#sessionTtlMs = sessionTtlMs;
+  }
 
   sharedSecret(offered: string): string {
     this.#secret ??= offered;
@@ -167,7 +173,7 @@ export class MemoryStore {
   }
 
   #keep(id: string, value: KeptSession, now: number): void {
-    putLast(this.#sessions, id, { value, until: now + sessionTtlMs });
+    putLast(this.#sessions, id, { value, until: now + this.#sessionTtlMs });
   }
 
   #forgetExpired(now: number): void {

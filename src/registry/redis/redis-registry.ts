@@ -16,6 +16,7 @@ import {
   type Written,
 } from "../../ports/registry.ts";
 import { Listeners } from "../listeners.ts";
+import { longestTtlMs } from "../session-ttl.ts";
 import { type ClientSettings, defaultDeadlines, type RedisDeadlines } from "./client-settings.ts";
 import { withDeadline } from "./deadline.ts";
 import { describe, toRegistryError } from "./failure.ts";
@@ -36,6 +37,8 @@ export interface RedisRegistryOptions {
   readonly url: string;
   readonly namespace: string;
   readonly log: Log;
+  /** For how long a session is kept since its last use: milliseconds; 30 days, unless given. */
+  readonly sessionTtlMs?: number | undefined;
   readonly deadlines?: Partial<RedisDeadlines>;
   /** More for TLS than Node's defaults and NODE_EXTRA_CA_CERTS. */
   readonly tls?: ConnectionOptions;
@@ -62,7 +65,7 @@ export class RedisRegistry implements Registry {
   /** The key of the call that failed last: where to ask for a sign of life. */
   #suspect: string;
 
-  constructor({ url, namespace, log, deadlines, tls }: RedisRegistryOptions) {
+  constructor({ url, namespace, log, sessionTtlMs = longestTtlMs, deadlines, tls }: RedisRegistryOptions) {
     this.#settings = { target: parseRedisUrl(url), deadlines: { ...defaultDeadlines, ...deadlines }, tls };
     this.#keys = redisKeys(namespace);
     this.#suspect = this.#keys.nodes;
@@ -82,7 +85,7 @@ export class RedisRegistry implements Registry {
     });
     const call: Call = (...args) => this.#call(...args);
     const { generation, generations } = this.#keys;
-    this.#sessions = new RedisSessions(this.#keys, call);
+    this.#sessions = new RedisSessions(this.#keys, call, sessionTtlMs);
     this.#generations = new RedisGenerations(this.#link.oneServer ? [generation] : generations, call);
     this.#nodes = new RedisNodes(this.#keys, call);
     this.#subscription = new Subscription({

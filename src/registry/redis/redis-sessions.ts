@@ -8,15 +8,13 @@ import type {
   SessionRecord,
   Written,
 } from "../../ports/registry.ts";
-import { rememberedCloseMs, sessionTtlMs } from "../session-ttl.ts";
+import { rememberedCloseMs } from "../session-ttl.ts";
 import { readHash } from "./hash.ts";
 import type { RedisKeys } from "./keys.ts";
 import type { Call, CallOptions } from "./link.ts";
 import { runScript, type Script, scripts } from "./scripts.ts";
 import { readFence, readSession, readStored, sessionFields } from "./session-records.ts";
 import { numberField, writeArguments } from "./session-writes.ts";
-
-const ttl = String(sessionTtlMs);
 
 /** What write.lua gives, unless the write is fenced. */
 const outcomes = ["missing", "written", "late"] as const;
@@ -25,17 +23,20 @@ const outcomes = ["missing", "written", "late"] as const;
 export class RedisSessions {
   readonly #keys: RedisKeys;
   readonly #call: Call;
+  /** Milliseconds. */
+  readonly #ttl: string;
 
-  constructor(keys: RedisKeys, call: Call) {
+  constructor(keys: RedisKeys, call: Call, ttlMs: number) {
     this.#keys = keys;
     this.#call = call;
+    this.#ttl = String(ttlMs);
   }
 
   async claim(session: SessionRecord, number?: number): Promise<Claimed> {
     const { record, closed, state, events, ledger } = this.#keys.session(session.id);
     const { owner, epoch } = session;
     const fields = [...sessionFields(session), ...numberField(number)];
-    const args = [ttl, owner.tag, owner.incarnation, String(epoch), String(number ?? ""), ...fields];
+    const args = [this.#ttl, owner.tag, owner.incarnation, String(epoch), String(number ?? ""), ...fields];
     const reply = await this.#write("note a session", scripts.claim, [record, closed, state, events, ledger], args);
     const by = readFence(reply);
     if (by !== undefined) return { kind: "fenced", by };
@@ -60,7 +61,7 @@ export class RedisSessions {
 
   async write(id: string, fence: Fence, changes: SessionChanges, number?: number): Promise<Written> {
     const { record, state, events, ledger } = this.#keys.session(id);
-    const args = writeArguments(fence, changes, { now: Date.now(), number });
+    const args = writeArguments(fence, changes, { ttlMs: this.#ttl, now: Date.now(), number });
     const reply = await this.#write("write to a session", scripts.write, [record, state, events, ledger], args);
     const by = readFence(reply);
     if (by !== undefined) return { kind: "fenced", by };
@@ -70,7 +71,7 @@ export class RedisSessions {
   async handOver(id: string, epoch: number, { owner, peer, reads }: NewOwner): Promise<HandedOver> {
     const { record, state, events, ledger } = this.#keys.session(id);
     const { oldest = firstFormat, newest = firstFormat } = reads ?? {};
-    const args = [String(epoch), ttl, owner.tag, owner.incarnation, peer ?? "", String(oldest), String(newest)];
+    const args = [String(epoch), this.#ttl, owner.tag, owner.incarnation, peer ?? "", String(oldest), String(newest)];
     const reply = await this.#write("hand a session over", scripts.handOver, [record, state, events, ledger], args);
     if (!Array.isArray(reply)) {
       const format = Number(reply);
@@ -85,7 +86,7 @@ export class RedisSessions {
       ids.map((id) => {
         const { record, state, ledger } = this.#keys.session(id);
         const call = { doing: "renew sessions", key: record };
-        return this.#run(call, scripts.renew, [record, state, ledger], [ttl]);
+        return this.#run(call, scripts.renew, [record, state, ledger], [this.#ttl]);
       }),
     );
     return ids.filter((_, index) => Number(renewed[index]) !== 1);

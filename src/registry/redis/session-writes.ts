@@ -1,13 +1,12 @@
 import type { Fence, SessionChanges } from "../../ports/registry.ts";
 import { logBounds, standaloneStream } from "../event-log.ts";
-import { sessionTtlMs } from "../session-ttl.ts";
 import { journalFields, logEntry } from "./session-records.ts";
 
 /** What write.lua takes, as it stands at its head. */
 export function writeArguments(
   { owner, epoch }: Fence,
   changes: SessionChanges,
-  { now, number }: { readonly now: number; readonly number: number | undefined },
+  { ttlMs, now, number }: { readonly ttlMs: string; readonly now: number; readonly number: number | undefined },
 ): string[] {
   const { state = {}, events = [], begun = [], ended = [] } = changes;
   const set: string[] = [];
@@ -25,7 +24,7 @@ export function writeArguments(
     events.map(logEntry),
   ];
   return [
-    ...[owner.tag, owner.incarnation, String(epoch), String(sessionTtlMs)],
+    ...[owner.tag, owner.incarnation, String(epoch), ttlMs],
     ...values.map((list) => String(list.length)),
     ...[logBounds.count, logBounds.bytes, now - logBounds.age, logBounds.age, number ?? ""].map(String),
     ...values.flat(),
