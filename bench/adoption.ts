@@ -101,12 +101,13 @@ async function warmUp(url: URL, connection: Connection): Promise<void> {
   }
 }
 
-/** Sessions that have something to be restored: a counter, and events that were logged and have left. */
+/** Sessions that have something to be restored: tools that their client knows, a counter, and events that were logged and have left. */
 async function begin(url: URL, { sessions, counts, events }: AdoptionOptions): Promise<LoadSession[]> {
   const connection = new Connection(url.hostname, Number(url.port));
   const begun: LoadSession[] = [];
   for (let name = 0; name < sessions; name += 1) {
     const session = await LoadSession.open(url, name, connection, false);
+    await session.listTools(connection);
     for (let count = 1; count <= counts; count += 1) await expectField(session, connection, "count", "value", count);
     if (events > 0) {
       const stream = await OpenStream.open(url, session);

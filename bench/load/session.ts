@@ -80,6 +80,13 @@ export class LoadSession {
     return content;
   }
 
+  /** Asks for the tools, as most clients do first. */
+  async listTools(connection: Connection): Promise<void> {
+    this.#calls += 1;
+    const body = `{"jsonrpc":"2.0","id":${this.#calls + 1},"method":"tools/list","params":{}}`;
+    expect("tools/list", 200, await connection.exchange(withBody(this.#callHead, body)));
+  }
+
   /** What opens the session's own stream: the head of a GET. */
   get streamRequest(): string {
     return `${this.#head("GET")}\r\n`;

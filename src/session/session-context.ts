@@ -10,7 +10,10 @@ export interface StateCell<T> {
 }
 
 export interface StateOptions<T> {
-  /** The shape of the value, as a whole number: 0 unless it is given. Raise it when older values need to be migrated. */
+  /**
+   * The shape of the value, as a whole number: 0 unless it is given. Raise it when older values need to be migrated. Once
+   * that was done, code of a lower version never gets the value: the session goes to a node that runs the newer code.
+   */
   readonly version?: number;
   /** Makes a value of this version from one of a lower version that was kept. */
   readonly migrate?: (value: unknown, fromVersion: number) => T;

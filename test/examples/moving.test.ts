@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { mcpServer } from "../../examples/trips/mcp.ts";
 import { memoryStore } from "../../examples/trips/memory-store.ts";
 import yardstick from "../../examples/yardstick/server.ts";
+import yardstick2 from "../../examples/yardstick-2/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { Lives } from "./lives.ts";
 
@@ -41,6 +42,21 @@ describe("a session of the yardstick whose node dies, again and again", () => {
       expect(await session.call("count")).toEqual({ value: 2 * life, node: `node-${life}` });
       session.die();
     }
+  });
+
+  it("counts on in the next version, which has another shape of it", async () => {
+    let version = yardstick;
+    const session = new Lives((context) => version.create({ session: context }));
+    await session.begin();
+    await session.call("count");
+    version = yardstick2;
+    for (const node of [null, "node-2"]) {
+      session.die();
+      await session.begin();
+      expect(await session.call("tally")).toEqual({ value: node === null ? 1 : 2, node });
+      await session.call("count");
+    }
+    session.die();
   });
 
   it("hears the clock again, which it had subscribed to", async () => {

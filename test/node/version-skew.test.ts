@@ -4,6 +4,7 @@ import yardstick2 from "../../examples/yardstick-2/server.ts";
 import type { SessionRecord } from "../../src/ports/registry.ts";
 import { eventually } from "../support/eventually.ts";
 import type { RawClient, RawMessage } from "../support/raw-client.ts";
+import { listeningClients } from "./listening-clients.ts";
 import { NextNode } from "./next-node.ts";
 import { type ClusterNode, type ClusterNodeOptions, TestCluster } from "./test-cluster.ts";
 
@@ -80,6 +81,26 @@ describe("a session whose state older code has changed", () => {
     expect(content(await newer.for(client).call("tally"))).toEqual({ value: 3, node: null });
     expect(content(await newer.for(client).call("count"))).toEqual({ value: 4, node: "newer" });
   });
+});
+
+test("unmodified clients of both SDKs whose sessions go on in newer code hear of the new tool, and call it", async () => {
+  const [older, newer] = [await withOldCode("older"), await withNewCode("newer")];
+  let at = older;
+  const clients = await Promise.all(Object.values(listeningClients).map((connect) => connect(() => at.url)));
+  for (const client of clients) {
+    expect(client.tools).toContain("count");
+    expect(client.tools).not.toContain("tally");
+    expect(await client.call("count")).toEqual({ value: 1, node: "older" });
+  }
+  // As the edge does with a node that leaves.
+  at = newer;
+  await older.stop();
+  for (const client of clients) {
+    await eventually(() => expect(client.tools).toContain("tally"));
+    expect(await client.call("tally")).toEqual({ value: 1, node: null });
+    expect(await client.call("count")).toEqual({ value: 2, node: "newer" });
+    await client.close();
+  }
 });
 
 describe("a session that is kept in the next format", () => {
