@@ -81,6 +81,8 @@ export class Unwritten {
     this.#bytes = events.reduce((sum, { json }) => sum + json.length, 0);
     this.#left = events.length;
     this.#carried = 0;
+    // What is on its way now is among them: if it fails, it must not come before them a second time.
+    if (this.#taken !== undefined) this.#taken = { ...this.#taken, events: [], carriedBefore: 0 };
     for (const entry of begun) this.begun(entry);
     this.journal(journal);
     this.#shorten();

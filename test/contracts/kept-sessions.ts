@@ -254,6 +254,14 @@ export function keptSessionsContract(cluster: MakeCluster): void {
       expect((await takeOver(registry, session)).events).toEqual([...events, event(3, { at: expect.any(Number) })]);
     });
 
+    test("has the events of each stream in their order, although a newer one was there before older ones came again", async () => {
+      const [registry, session] = await claimed();
+      const [a1, a2, a3, b1] = [event(1), event(2), event(3), event(1, { stream: "c7" })];
+      await registry.write(session.id, session, { events: [a3] });
+      await registry.write(session.id, session, { events: [a1, a2, b1, a3] });
+      expect((await takeOver(registry, session)).events).toEqual([a1, a2, a3, b1]);
+    });
+
     test("knows the number of the newest event of the standalone stream, also of those that are gone", async () => {
       const [registry, session] = await claimed();
       await registry.write(session.id, session, { events: [event(1), event(2), event(9, { stream: "c4" })] });

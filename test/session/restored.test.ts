@@ -196,6 +196,32 @@ describe("a session of which the registry has lost everything", () => {
   });
 });
 
+test("a session that the registry lost while a write was on its way, which failed, is kept whole and in order", async () => {
+  const former = await begin("v2");
+  await former.callText("count");
+  await former.ended(former.request("logging/setLevel", { level: "warning" }));
+  const stream = former.listen();
+  await former.stage.announce[0]?.(1);
+  await eventually(() => expect(numbers(stream)).toEqual([1]));
+  former.store.answers = undefined;
+  const look = former.call("look", "look");
+  await former.stage.announce[0]?.(2);
+  const onItsWay = await former.store.next();
+  former.store.boundaries.push(FakeStore.new(JSON.stringify(initialize)).stored);
+  former.session.unkept();
+  onItsWay.end("unavailable");
+  await eventually(() => expect(numbers(stream)).toEqual([1, 2]));
+  former.store.back();
+  await eventually(() => expect(former.store.stored).toMatchObject({ sequence: 2, carried: 2 }));
+  const { state, events, ledger, record } = former.store.stored;
+  expect(state).toEqual({ count: '{"d":1}' });
+  expect(events.filter(({ stream: name }) => name === "s").map(({ sequence }) => sequence)).toEqual([1, 2]);
+  expect(ledger.map(({ request }) => request)).toEqual(['"look"']);
+  expect(record.journal?.level).toBe('{"level":"warning"}');
+  await former.stage.end();
+  await former.ended(look);
+});
+
 describe("a snapshot", () => {
   test("has all that is kept, also what is unwritten", async () => {
     const former = await begin("v2");

@@ -8,7 +8,7 @@ import type {
   SessionRecord,
   StoredSession,
 } from "../../ports/registry.ts";
-import { logBounds, standaloneStream, withoutRepeats } from "../event-log.ts";
+import { inOrder, logBounds, standaloneStream } from "../event-log.ts";
 
 /** All that is kept of one session in memory. */
 export class KeptSession {
@@ -80,7 +80,7 @@ export class KeptSession {
     return {
       record: this.record,
       state: Object.fromEntries(this.#state),
-      events: this.#eventsUntil > now ? withoutRepeats(this.#events).map((event) => ({ ...event })) : [],
+      events: this.#eventsUntil > now ? inOrder(this.#events).map((event) => ({ ...event })) : [],
       sequence: Math.max(this.#sequence, this.#carried),
       carried: this.#carried,
       ledger: [...this.#ledger.values()].map((entry) => ({ ...entry })),

@@ -8,7 +8,7 @@ import type {
   SessionRecord,
   StoredSession,
 } from "../../ports/registry.ts";
-import { withoutRepeats } from "../event-log.ts";
+import { inOrder } from "../event-log.ts";
 import { type Hash, readHash } from "./hash.ts";
 
 /** What is written of a session's journal: fields and values in turns. */
@@ -97,7 +97,7 @@ export function readStored(id: string, reply: readonly unknown[]): StoredSession
   return {
     record: readSession(id, hash),
     state,
-    events: withoutRepeats(events),
+    events: inOrder(events),
     // An owner that wrote its session again may have had no event left to tell its number by.
     sequence: Math.max(Number(hash.sequence ?? 0), carried),
     carried,
