@@ -62,7 +62,7 @@ export class SessionEntries {
       {
         ...this.#parts,
         nextNumber: () => this.#nextNumber(),
-        onFenced: (fenced, by) => this.#settleFenced(fenced, by),
+        onFenced: (fenced, by) => this.fenced(fenced, by),
         notedIn: (noted) => this.#notedIn(noted),
         onMissing: (missing, notedIn) => this.#settleMissing(missing, notedIn),
       },
@@ -104,6 +104,19 @@ export class SessionEntries {
     await this.#check(ids.map((id) => this.#parts.session(id)).filter((session) => session !== undefined));
   }
 
+  /**
+   * The registry has another owner or epoch of a session. A lower epoch comes from a registry that fell back to an older
+   * copy: the owner of the later one writes it anew. Gives how that was settled. Never rejects.
+   */
+  async fenced(id: string, by: Fence): Promise<Kept> {
+    const { session, owner, lost } = this.#parts;
+    const live = session(id);
+    if (live !== undefined && by.epoch < live.epoch) return await this.#writeAgain(live);
+    // An earlier copy of this node may be told so by the one that came after it.
+    if (live === undefined || by.epoch !== live.epoch || !isSame(by.owner, owner().owner)) lost(id, by);
+    return "lost";
+  }
+
   async #checkUntilFresh(): Promise<void> {
     while (this.#checkAgain) {
       this.#checkAgain = false;
@@ -131,7 +144,7 @@ export class SessionEntries {
     // It may have ended here meanwhile, or begun anew.
     if (this.#parts.session(id) !== session) return;
     if (found === undefined) await this.#settleMissing(id, notedIn);
-    else if (found.epoch !== epoch || !isSame(found.owner, owner().owner)) await this.#settleFenced(id, found);
+    else if (found.epoch !== epoch || !isSame(found.owner, owner().owner)) await this.fenced(id, found);
   }
 
   /**
@@ -146,16 +159,6 @@ export class SessionEntries {
     await generations.check();
     if (notedIn === undefined || notedIn !== generations.known) return await this.#writeAgain(live);
     closed(id);
-    return "lost";
-  }
-
-  /** A lower epoch comes from a registry that fell back to an older copy: the owner of the later one writes it anew. */
-  async #settleFenced(id: string, by: Fence): Promise<Kept> {
-    const { session, owner, lost } = this.#parts;
-    const live = session(id);
-    if (live !== undefined && by.epoch < live.epoch) return await this.#writeAgain(live);
-    // An earlier copy of this node may be told so by the one that came after it.
-    if (live === undefined || by.epoch !== live.epoch || !isSame(by.owner, owner().owner)) lost(id, by);
     return "lost";
   }
 

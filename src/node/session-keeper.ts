@@ -248,10 +248,15 @@ export class SessionKeeper {
   async #closeElsewhere(id: string): Promise<RefusalReason | undefined> {
     const { registry, generations, metrics } = this.#parts;
     try {
-      const { incomplete } = generations;
-      const existed = await registry.close(id, { remember: incomplete });
-      if (existed) this.#closed(id);
-      return existed || incomplete ? undefined : "unknown";
+      for (;;) {
+        const { incomplete } = generations;
+        const existed = await registry.close(id, { remember: incomplete });
+        if (existed) this.#closed(id);
+        if (existed || incomplete) return undefined;
+        // Lost a moment ago, it is closed once more: for its owner not to write it again.
+        await generations.check();
+        if (!generations.incomplete) return "unknown";
+      }
     } catch {
       metrics.registryFailed();
       return "misrouted";
@@ -273,7 +278,7 @@ export class SessionKeeper {
   /** A claim that had waited for the registry came too late. */
   claimLost(id: string, why: ClaimLost): void {
     if (why.kind === "closed") this.#closed(id);
-    else this.lost(id, why.by);
+    else void this.entries.fenced(id, why.by);
   }
 
   /** The right to own is over: all copies end at once. Their next requests are served by whoever adopts them. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { SessionRecord } from "../../src/ports/registry.ts";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, type RawAnswer, type RawClient, send } from "../support/raw-client.ts";
 import { type ClusterNode, TestCluster } from "./test-cluster.ts";
@@ -193,6 +194,15 @@ describe("close", () => {
     expect((await second.for(client).delete()).status).toBe(200);
     expect(cluster.find(client.session)).toBeUndefined();
     await expectRefused(second, client.session, "unknown");
+  });
+
+  test("of a session that the registry has just lost ends it, and is remembered", async () => {
+    const client = await first.begin();
+    const record = cluster.find(client.session) as SessionRecord;
+    cluster.store.lose();
+    expect(await second.node.close(client.session)).toBe(true);
+    await eventually(() => expect(first.node.sessions()).toEqual([]));
+    expect(cluster.store.claim(record, Date.now())).toEqual({ kind: "closed" });
   });
 
   test("of an unknown session is refused, of a closed one too", async () => {

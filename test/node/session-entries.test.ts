@@ -189,7 +189,10 @@ describe("a look at all sessions", () => {
     sessions.delete("a");
     begin("a", { epoch: 3 });
     expect(await write("a", former, "2")).toBe("lost");
+    await entries.fenced("a", { owner: own, epoch: 3 });
     expect(ended).toEqual([]);
+    await entries.fenced("a", { owner: own, epoch: 4 });
+    expect(ended).toEqual(["a lost to k3f9q2"]);
   });
 });
 
