@@ -6,6 +6,7 @@ import { benchEdge, describeEdge, type EdgeOptions, isEdgeGood } from "./edge.ts
 import { benchGenerator, describeGenerator, type GeneratorOptions } from "./generator.ts";
 import { benchLocal, describeLocal, type LocalOptions, type LocalReport } from "./local.ts";
 import { benchMemory, describeMemory, isMemoryGood, type MemoryOptions, type RegistryKind } from "./memory.ts";
+import { benchParking, describeParking, isParkingGood, type ParkingOptions } from "./parking.ts";
 import { benchRelay, describeRelay, type RelayOptions, type RelayReport } from "./relay.ts";
 import { rightlyAnswered } from "./report.ts";
 import { benchState, describeState, isStateGood, type StateOptions } from "./state.ts";
@@ -190,5 +191,19 @@ program
   .action((options: MemoryOptions & Output) =>
     present(() => benchMemory(children, options), describeMemory, isMemoryGood, options),
   );
+
+program
+  .command("parking")
+  .description("what parking idle sessions gives back of a node's memory, and what the first call after it costs")
+  .option("--sessions <n>", "sessions that are opened", atLeastOne, 10_000)
+  .option("--used <n>", "how many of them are called all the time", atLeastOne, 100)
+  .option("--back <n>", "how many of the parked ones are called again, one after another", atLeastOne, 1_000)
+  .option("--park-after-seconds <n>", "when an idle session is parked: after all have been opened", positive, 90)
+  .option("--settle-seconds <n>", "how long the node then goes on before its memory is looked at", positive, 30)
+  .option("--json", "one JSON document instead of text")
+  .action((options: ParkingOptions & Output) => {
+    if (options.used >= options.sessions) program.error("error: --used must be less than --sessions.");
+    return present(() => benchParking(children, options), describeParking, isParkingGood, options);
+  });
 
 await program.parseAsync();

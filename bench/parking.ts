@@ -1,0 +1,280 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Children } from "./children.ts";
+import { Connection } from "./load/connection.ts";
+import { LoadSession } from "./load/session.ts";
+import { type Machine, machine, table } from "./report.ts";
+import { type Percentiles, percentiles } from "./statistics.ts";
+import { type StartedNode, startNode } from "./subjects/node.ts";
+import type { ProcessSecond } from "./subjects/process-watch.ts";
+import { startRegistry } from "./subjects/valkey.ts";
+
+export interface ParkingOptions {
+  readonly sessions: number;
+  /** How many of them are called all the time, and so stay. */
+  readonly used: number;
+  /** How many of those that are parked are called again. */
+  readonly back: number;
+  /** After how long without use a session is parked: longer than it takes to open them all. */
+  readonly parkAfterSeconds: number;
+  /** How long the node goes on serving before its memory is looked at: the garbage collector comes by itself. */
+  readonly settleSeconds: number;
+}
+
+/** MiB. */
+export interface Memory {
+  readonly rss: number;
+  readonly heap: number;
+  readonly external: number;
+}
+
+export interface ParkingReport {
+  readonly bench: "parking";
+  readonly machine: Machine;
+  readonly options: ParkingOptions;
+  /** Of the node: before any session, with all of them in memory, and when all but the used ones had been parked. */
+  readonly empty: Memory;
+  readonly full: Memory;
+  readonly parked: Memory;
+  /** From the first session that was parked to the last. */
+  readonly parkingSeconds: number;
+  /** Milliseconds: calls of the used sessions before any was parked, and meanwhile. */
+  readonly usedBefore: Percentiles;
+  readonly usedMeanwhile: Percentiles;
+  /** The longest that the node's event loop was held up meanwhile: milliseconds. */
+  readonly delayMs: number;
+  /** Milliseconds: what a client sees of the first call of a parked session, and of the second. */
+  readonly firstCall: Percentiles;
+  readonly nextCall: Percentiles;
+  /** Milliseconds: the restoring alone, as the node logs it. */
+  readonly unparking: Percentiles;
+  /** The first sessions that did not come back whole, in words. */
+  readonly failures: readonly string[];
+  readonly failed: number;
+}
+
+const aimMs = 5;
+const preload = new URL("subjects/process-watch.ts", import.meta.url);
+const maxSamples = 5;
+/** How often each used session is called. */
+const usedEveryMs = 1_000;
+/** A parked session is found within a tenth of the time after which it is; and then its turn has to come. */
+const parkingDeadlineMs = 120_000;
+
+/** A node that holds many sessions of which few are used: its memory before and after the others are parked. */
+export async function benchParking(children: Children, options: ParkingOptions): Promise<ParkingReport> {
+  const watch = await startWatched(children, options.parkAfterSeconds);
+  const url = new URL(`${watch.node.url}/mcp`);
+  const connection = new Connection(url.hostname, Number(url.port));
+  await warmUp(url, connection);
+  const empty = await watch.memory();
+
+  say(`${options.sessions} sessions open …`);
+  const sessions: LoadSession[] = [];
+  for (let name = 0; name < options.sessions; name += 1) {
+    const session = await LoadSession.open(url, name, connection, false);
+    await expectCount(session, connection, 1);
+    sessions.push(session);
+  }
+  const used = new UsedSessions(url, sessions.splice(0, options.used));
+  used.start();
+  const full = await watch.memory();
+  if (watch.parkedAt.length > 0) {
+    throw new Error(
+      `sessions were parked before all of them were open. Raise --park-after-seconds (${options.parkAfterSeconds}), or lower --sessions.`,
+    );
+  }
+
+  say(`${full.rss.toFixed(0)} MiB RSS; now idle until all but ${options.used} are parked …`);
+  const usedBefore = used.take();
+  const from = watch.seconds.length;
+  await watch.untilParked(sessions.length, options.parkAfterSeconds * 1_000 * 1.1 + parkingDeadlineMs);
+  const delayMs = watch.seconds.slice(from).reduce((most, second) => Math.max(most, second.delayMaxMs), 0);
+  const usedMeanwhile = used.take();
+  const [first = 0] = watch.parkedAt;
+  const parkingSeconds = ((watch.parkedAt.at(-1) ?? 0) - first) / 1_000;
+
+  say(`… which took ${parkingSeconds.toFixed(1)} s; its memory after ${options.settleSeconds} s more …`);
+  await sleep(options.settleSeconds * 1_000);
+  const parked = await watch.memory();
+
+  const firstCall: number[] = [];
+  const nextCall: number[] = [];
+  const failures: string[] = used.failures;
+  for (const [index, session] of sessions.slice(0, options.back).entries()) {
+    try {
+      firstCall.push(await timed(() => expectCount(session, connection, 2)));
+      nextCall.push(await timed(() => expectCount(session, connection, 3)));
+    } catch (error) {
+      failures.push(`session ${index + 1}: ${(error as Error).message}`);
+    }
+  }
+  await used.stop();
+  connection.close();
+  return {
+    ...{ bench: "parking", machine: machine(), options, empty, full, parked, parkingSeconds, delayMs },
+    ...{ usedBefore: percentiles(usedBefore), usedMeanwhile: percentiles(usedMeanwhile) },
+    ...{ firstCall: percentiles(firstCall), nextCall: percentiles(nextCall), unparking: percentiles(watch.unparked) },
+    ...{ failures: failures.slice(0, maxSamples), failed: failures.length },
+  };
+}
+
+interface Watched {
+  readonly node: StartedNode;
+  readonly seconds: ProcessSecond[];
+  /** When each session was parked. */
+  readonly parkedAt: number[];
+  /** How long the node says that each took to come back: milliseconds. */
+  readonly unparked: number[];
+  /** As it is in the next second. */
+  memory(): Promise<Memory>;
+  untilParked(count: number, deadlineMs: number): Promise<void>;
+}
+
+async function startWatched(children: Children, parkAfterSeconds: number): Promise<Watched> {
+  const valkey = await startRegistry(children);
+  const seconds: ProcessSecond[] = [];
+  const parkedAt: number[] = [];
+  const unparked: number[] = [];
+  const node = await startNode(children, {
+    name: "bench",
+    redis: valkey.url,
+    options: ["--park-after", `${parkAfterSeconds}s`],
+    preload,
+    onMessage: (message) => {
+      if ((message as Partial<ProcessSecond>).kind === "process-second") seconds.push(message as ProcessSecond);
+    },
+    onLog: (line) => {
+      if (line.includes('"session-parked"')) parkedAt.push(performance.now());
+      if (line.includes('"session-unparked"')) unparked.push((JSON.parse(line) as { ms: number }).ms);
+    },
+  });
+  const until = async (isSo: () => boolean, deadlineMs: number, what: string): Promise<void> => {
+    const deadline = performance.now() + deadlineMs;
+    while (!isSo()) {
+      if (performance.now() > deadline) throw new Error(`${what} within ${deadlineMs / 1_000} s`);
+      await sleep(20);
+    }
+  };
+  return {
+    ...{ node, seconds, parkedAt, unparked },
+    async memory() {
+      const next = seconds.length + 1;
+      await until(() => seconds.length > next, 10_000, "the node did not tell how much memory it has");
+      const { rssBytes, heapBytes, externalBytes } = seconds[next] as ProcessSecond;
+      const mib = (bytes: number) => bytes / 1_024 / 1_024;
+      return { rss: mib(rssBytes), heap: mib(heapBytes), external: mib(externalBytes) };
+    },
+    untilParked: (count, deadlineMs) =>
+      until(() => parkedAt.length >= count, deadlineMs, `not all of ${count} sessions were parked`),
+  };
+}
+
+/** Sessions that are called again and again, over a connection of their own. */
+class UsedSessions {
+  readonly failures: string[] = [];
+  readonly #connection: Connection;
+  readonly #sessions: readonly LoadSession[];
+  #ms: number[] = [];
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(url: URL, sessions: readonly LoadSession[]) {
+    this.#connection = new Connection(url.hostname, Number(url.port));
+    this.#sessions = sessions;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** How long each call took since this was asked last: milliseconds. */
+  take(): readonly number[] {
+    const ms = this.#ms;
+    this.#ms = [];
+    return ms;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    this.#connection.close();
+  }
+
+  async #run(): Promise<void> {
+    for (let value = 2; !this.#stopped; value += 1) {
+      for (const [index, session] of this.#sessions.entries()) {
+        if (this.#stopped) return;
+        try {
+          this.#ms.push(await timed(() => expectCount(session, this.#connection, value)));
+        } catch (error) {
+          this.failures.push(`used session ${index + 1}: ${(error as Error).message}`);
+        }
+        await sleep(usedEveryMs / this.#sessions.length);
+      }
+    }
+  }
+}
+
+/** A node in use has compiled what it runs. */
+async function warmUp(url: URL, connection: Connection): Promise<void> {
+  for (let name = 0; name < 50; name += 1) {
+    const session = await LoadSession.open(url, name, connection, false);
+    for (let value = 1; value <= 20; value += 1) await expectCount(session, connection, value);
+    await session.close(connection);
+  }
+}
+
+async function expectCount(session: LoadSession, connection: Connection, value: number): Promise<void> {
+  const content = await session.ask(connection, "count");
+  if (content.value !== value) throw new Error(`count gave ${JSON.stringify(content)}, not ${value}`);
+}
+
+async function timed(act: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await act();
+  return performance.now() - began;
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Whether every session came back with its state. */
+export function isParkingGood({ failed }: ParkingReport): boolean {
+  return failed === 0;
+}
+
+export function describeParking(report: ParkingReport): string {
+  const { options, empty, full, parked, firstCall, delayMs, failures, failed } = report;
+  const { sessions, used, back, settleSeconds } = options;
+  const memoryRow = (name: string, { rss, heap, external }: Memory) => [
+    name,
+    ...[rss, heap, external].map((mib) => mib.toFixed(1)),
+  ];
+  const timeRow = (name: string, { p50, p99, max }: Percentiles) => [
+    name,
+    ...[p50, p99, max].map((ms) => ms.toFixed(2)),
+  ];
+  return [
+    table([
+      ["MiB of the node", "RSS", "heap", "outside the heap"],
+      memoryRow("without sessions", empty),
+      memoryRow(`with ${sessions} sessions`, full),
+      memoryRow(`all but ${used} parked, ${settleSeconds} s later`, parked),
+    ]),
+    "",
+    table([
+      ["ms", "p50", "p99", "max"],
+      timeRow(`first call of a parked session, of ${back}`, firstCall),
+      timeRow("  of it the restoring", report.unparking),
+      timeRow("its next call", report.nextCall),
+      timeRow("calls of used sessions, before", report.usedBefore),
+      timeRow("  while the others are parked", report.usedMeanwhile),
+    ]),
+    "",
+    `first call at p50 ${firstCall.p50.toFixed(2)} ms, aim < ${aimMs}: ${firstCall.p50 < aimMs ? "met" : "missed"}`,
+    `parking took ${report.parkingSeconds.toFixed(1)} s, and held the event loop up for ${delayMs.toFixed(1)} ms at most`,
+    `sessions that did not come back whole: ${failed}`,
+    ...failures.map((failure) => `  ${failure}`),
+  ].join("\n");
+}
