@@ -34,6 +34,9 @@ export interface TaskOptions {
   /**
    * true, unless given: starts when the session has begun, and again after each move. false: starts by `start()`, and
    * again after a move if it was running.
+   *
+   * An idle session leaves memory (`--park-after`) and comes back with its next request, which for tasks is as a move. One
+   * that was started by `start()` keeps its session in memory for as long as it runs; one that starts by itself does not.
    */
   readonly auto?: boolean;
 }
@@ -60,7 +63,10 @@ export interface SessionContext {
   readonly epoch: number;
   /** Whom the session belongs to: what `authenticate` gave for the request that began it. */
   readonly principal: Principal | undefined;
-  /** Aborts when this node's copy of the session ends: end channels, timers and workers then. */
+  /**
+   * Aborts when this node's copy of the session ends, also because an idle session leaves memory: end channels, timers and
+   * workers then.
+   */
   readonly signal: AbortSignal;
 
   /**
@@ -87,7 +93,7 @@ export interface SessionContext {
 
   /**
    * Says that the session can't move, because it holds what only this process has: it ends with the reason
-   * `owner-gone` when its node goes.
+   * `owner-gone` when its node goes, and stays in memory however long it is idle.
    *
    * @param why what holds it, for whoever looks into the registry
    */
