@@ -102,8 +102,11 @@ export function locate(known: Knowledge): Location {
 
 function adoption(known: Knowledge, found: Exclude<RegistryAnswer, string>): Location {
   const { owner, epoch, pinned } = found;
-  if (known.policy === "reject" || pinned !== undefined) return { kind: "refuse", reason: "owner-gone", owner };
-  return known.quiet === true ? { kind: "wait", owner } : { kind: "adopt", epoch, owner };
+  const gone: Location = { kind: "refuse", reason: "owner-gone", owner };
+  if (known.policy === "reject") return gone;
+  // Its owner may well live: that it can't be adopted then is no reason to say that it is gone.
+  if (known.quiet === true) return { kind: "wait", owner };
+  return pinned === undefined ? { kind: "adopt", epoch, owner } : gone;
 }
 
 /** Where sessions are never adopted, waiting would end as it began. */

@@ -77,6 +77,8 @@ describe("a session whose owner can't serve it", () => {
 
   test("waits while nobody may adopt", () => {
     expect(locate({ ...elsewhere, registry: self, quiet: true })).toEqual(wait);
+    // Its owner may live: a pinned one is not gone for that it can't be found just now.
+    expect(locate({ ...elsewhere, registry: { ...self, pinned: "holds a socket" }, quiet: true })).toEqual(wait);
   });
 });
 
