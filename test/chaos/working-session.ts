@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { call, initialize } from "../support/raw-mcp.ts";
+import { countFaults } from "./count-faults.ts";
 
 /** One call of a session, as its client saw it. */
 export interface Outcome {
@@ -61,26 +62,9 @@ export class WorkingSession {
     return first === undefined ? Number.POSITIVE_INFINITY : first.endedAt - moment;
   }
 
-  /**
-   * What is wrong with the values that were acknowledged. Each is greater than the last one: none is lost, none is given
-   * twice. They leave out no more than the calls that failed between them may have counted.
-   */
+  /** What is wrong with the values that were acknowledged. */
   faults(): string[] {
-    const faults: string[] = [];
-    let last = 0;
-    let failed = 0;
-    for (const { value, status, error } of this.outcomes) {
-      if (value === undefined) failed += 1;
-      else {
-        if (value <= last) faults.push(`${this.id}: ${value} after ${last}`);
-        if (value - last - 1 > failed)
-          faults.push(`${this.id}: ${last} to ${value}, with ${failed} failed calls between`);
-        last = value;
-        failed = 0;
-      }
-      if (status === 404) faults.push(`${this.id}: ${error}`);
-    }
-    return faults;
+    return countFaults(this.id, this.outcomes);
   }
 
   async #work(): Promise<void> {

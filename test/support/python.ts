@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -27,16 +27,28 @@ async function pythonWith(sdk: PythonSdk): Promise<string> {
   return python;
 }
 
+function script(name: string): string {
+  return fileURLToPath(new URL(`../python/${name}`, import.meta.url));
+}
+
+/** Starts a script of test/python, whose end is the caller's to see to. */
+export async function startPython(
+  sdk: PythonSdk,
+  name: string,
+  args: readonly string[],
+): Promise<ChildProcessWithoutNullStreams> {
+  return spawn(await pythonWith(sdk), [script(name), ...args]);
+}
+
 /** Runs a script of test/python and gives what it printed, as JSON. */
 export async function runPython<T>(
   sdk: PythonSdk,
-  script: string,
+  name: string,
   args: readonly string[],
   options: { readonly ca?: string; readonly timeoutMs?: number } = {},
 ): Promise<T> {
-  const file = fileURLToPath(new URL(`../python/${script}`, import.meta.url));
   const env = { ...process.env, ...(options.ca !== undefined && { SSL_CERT_FILE: options.ca }) };
-  const { stdout } = await run(await pythonWith(sdk), [file, ...args], {
+  const { stdout } = await run(await pythonWith(sdk), [script(name), ...args], {
     env,
     timeout: options.timeoutMs ?? 120_000,
     maxBuffer: 64 * 1024 * 1024,
