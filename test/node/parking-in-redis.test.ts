@@ -15,10 +15,15 @@ let node: Serving;
 
 const hour = 3_600_000;
 
+/** A clock that only the test moves, so that no session is idle before its time on a busy machine. */
+let now = Date.now();
+const clock = { now: () => now };
+const times = { parkAfter: 1_000, sessionIdle: hour };
+
 async function start(): Promise<Serving> {
   // Signs of life so seldom that none falls into a count of commands.
   const quiet = { relay: "off" as const, renew: 60_000, lease: 600_000 };
-  return await serve(yardstick, { redis: valkey.url, log, parkAfter: 500, sessionIdle: hour, ...quiet });
+  return await serve(yardstick, { redis: valkey.url, log, clock, ...times, ...quiet });
 }
 
 beforeAll(async () => {
@@ -46,8 +51,9 @@ afterEach(async () => {
 const ttlOf = (session: string) => admin.pTTL(`mcp:session:{${session}}`);
 const valueIn = (answer: Awaited<ReturnType<typeof call>>) => answer.body.result?.structuredContent?.value;
 
-async function parked(times = 1): Promise<void> {
-  await eventually(() => expect(log.of("session-parked")).toHaveLength(times));
+async function parked(): Promise<void> {
+  now += times.parkAfter;
+  await eventually(() => expect(log.of("session-parked")).toHaveLength(1));
 }
 
 describe("a session that is parked in Redis", () => {
@@ -89,12 +95,13 @@ describe("a session that is parked in Redis", () => {
 
   test("waits for its announcements to be over: a task that was started goes on", async () => {
     const client = await RawClient.begin(node.url);
-    await client.call("announce", { count: 12, everyMs: 100 });
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    await client.call("announce", { count: 8, everyMs: 100 });
+    now += times.parkAfter;
+    await new Promise((resolve) => setTimeout(resolve, 400));
     expect(log.of("session-parked")).toEqual([]);
     await parked();
     const stream = await client.listen();
-    expect(await stream.received(12)).toHaveLength(12);
+    expect(await stream.received(8)).toHaveLength(8);
     stream.cut();
   });
 
