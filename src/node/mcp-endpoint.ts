@@ -20,7 +20,7 @@ import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
 import { type Access, type AccessRules, checkAccess, corsHeaders, preflightHeaders } from "./access.ts";
 import { ClientGone, type Exchange } from "./exchange.ts";
-import type { Finder, Wanted } from "./finder.ts";
+import type { Finder, Found, Wanted } from "./finder.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { MisrouteSample } from "./misroute-sample.ts";
 import { answerNotHere } from "./not-here.ts";
@@ -206,7 +206,7 @@ export class McpEndpoint {
         return;
       }
       if (!(await keeper.settled(wanted.id, began + holdMs - performance.now()))) {
-        await this.#refuseOrClose(exchange, "misrouted", wanted.id, wanted.body);
+        this.#refuse(exchange, "misrouted", wanted.body === undefined ? null : firstRequestId(wanted.body), wanted.id);
         return;
       }
     }
@@ -240,14 +240,21 @@ export class McpEndpoint {
         this.#logMisroute(exchange, id, { relayedTo: found.to });
         return undefined;
       case "refused":
-        await this.#refuseOrClose(exchange, found.reason, id, body);
+        await this.#refuseOrClose(exchange, found, id, body);
         return undefined;
     }
   }
 
   /** A close reaches also a session whose owner can't be reached or is gone: by the registry's word to all nodes. */
-  async #refuseOrClose(exchange: Exchange, reason: RefusalReason, id: string, body: string | undefined): Promise<void> {
-    if (exchange.method === "DELETE" && (reason === "misrouted" || reason === "owner-gone")) {
+  async #refuseOrClose(
+    exchange: Exchange,
+    { reason, owner }: Pick<Refused, "reason" | "owner">,
+    id: string,
+    body: string | undefined,
+  ): Promise<void> {
+    // Nobody ends a session that may be another one's: whose it is, is known together with its owner.
+    const mayClose = this.#parts.authenticate === undefined || owner !== undefined;
+    if (exchange.method === "DELETE" && mayClose && (reason === "misrouted" || reason === "owner-gone")) {
       const left = await this.#parts.keeper.close(id);
       if (left === undefined) return this.#closed(exchange);
       reason = left;
@@ -297,6 +304,8 @@ export class McpEndpoint {
     answerJson(exchange.sink, status, errorText(null, code, message));
   }
 }
+
+type Refused = Extract<Found, { readonly kind: "refused" }>;
 
 /** What a request wants of its session, once it is here. */
 interface Use {

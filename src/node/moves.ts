@@ -5,7 +5,7 @@ import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
 import type { Adopted } from "./adoptions.ts";
-import type { Gates } from "./gates.ts";
+import type { Closed, Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
@@ -68,6 +68,8 @@ export class Moves {
   readonly #parts: MovesParts;
   readonly #stopListening: () => void;
   readonly #departing = new Set<string>();
+  /** Sessions whose gates are closed from here. */
+  readonly #closed = new Set<string>();
   #isRegistryThere = true;
 
   constructor(parts: MovesParts) {
@@ -99,7 +101,8 @@ export class Moves {
       return { kind: "stayed", refusedBy: nobody };
     } finally {
       this.#departing.delete(id);
-      this.#parts.gates.open(id);
+      // Only its own one: somebody else may be about to park it.
+      if (this.#closed.delete(id)) this.#parts.gates.open(id);
     }
   }
 
@@ -112,8 +115,8 @@ export class Moves {
     const turn = (to: Gate["kind"]) => {
       if (gate !== to) since = performance.now();
       gate = to;
-      if (to === "open") gates.open(id);
-      else gates.close(id, "calls");
+      if (to === "closed") this.#close(id, "calls");
+      else if (this.#closed.delete(id)) gates.open(id);
     };
     for (;;) {
       if (!keeper.holds(session)) return { kind: "gone" };
@@ -147,7 +150,7 @@ export class Moves {
             await sleep(closedLookMs);
             break;
           }
-          gates.close(id, "all");
+          this.#close(id, "all");
           const departed = await this.#move(session, journey, step.kind === "cut");
           if (departed !== undefined) return departed;
           turn("open");
@@ -155,6 +158,11 @@ export class Moves {
         }
       }
     }
+  }
+
+  #close(id: string, how: Closed): void {
+    this.#closed.add(id);
+    this.#parts.gates.close(id, how);
   }
 
   /** Undefined: not now. Its copy here goes on. */
