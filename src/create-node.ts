@@ -41,6 +41,7 @@ import { KeepAlive } from "./session/keep-alive.ts";
 import { ListChecks } from "./session/list-checks.ts";
 import { RetainedEvents } from "./session/retained-events.ts";
 import type { Session, SessionHost } from "./session/session.ts";
+import { StateError } from "./session/state-error.ts";
 
 /** What `createNode` takes: every setting of a node (`--allow-origin` is `allowOrigin`), and these. */
 export interface NodeOptions extends Partial<Settings> {
@@ -156,7 +157,12 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     format: () => formatToWrite(ownFormats, members.all()),
     now,
     overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
-    serverFailed: (session, error) => log.debug("server-error", { session, error: error.message }),
+    serverFailed: (session, error) => {
+      // What an SDK reports is mostly what a client did; state that can't be kept is the person's own code's.
+      const level = error instanceof StateError ? "error" : "debug";
+      log[level]("server-error", { session, error: error.message });
+    },
+    taskFailed: (session, task, error) => log.error("server-error", { session, task, error: error.message }),
   };
   const isShared = options.registry !== undefined || options.redis !== undefined;
   const read = () => readBoth(clock);

@@ -37,6 +37,8 @@ export interface SessionHost {
   overflowed(session: string, stream: string): void;
   /** The server reported an error that no request answers for. */
   serverFailed(session: string, error: Error): void;
+  /** One of its tasks threw, or did not end when it was told to. */
+  taskFailed(session: string, task: string, error: Error): void;
   /** So many events have left that could not be logged. */
   leftUnlogged?(session: string, count: number): void;
 }
@@ -117,8 +119,7 @@ export class Session {
     this.transport.onerror = (error) => host.serverFailed(id, error);
     this.#tasks = new SessionTasks({
       state: this.#state,
-      failed: (name, error) =>
-        host.serverFailed(id, new Error(`The task ${name} failed: ${error.message}`, { cause: error })),
+      failed: (name, error) => host.taskFailed(id, name, error),
     });
   }
 

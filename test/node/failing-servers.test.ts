@@ -1,6 +1,8 @@
 import { McpServer } from "@modelcontextprotocol/server";
 import { defineServer, type SessionContext } from "mooring";
 import { afterEach, describe, expect, test } from "vitest";
+import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { eventually } from "../support/eventually.ts";
 import { acceptBoth, initializeBody, RawClient, send } from "../support/raw-client.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 import { type Serving, serve } from "../support/serving.ts";
@@ -76,5 +78,39 @@ describe("a module whose server can't be made", () => {
     await RawClient.begin(serving.url);
     expect((await initialize()).status).toBe(500);
     expect(log.of("server-error")).toMatchObject([{ error: expect.stringMatching(/connect/i) }]);
+  });
+});
+
+describe("a server that fails where no client is told says so in the log", () => {
+  test("when one of its tasks throws", async () => {
+    serving = await serve(
+      defineServer(({ session }) => {
+        session.task("worker", async () => {
+          throw new Error("no such fare");
+        });
+        return new McpServer({ name: "x", version: "1" });
+      }),
+      { log },
+    );
+    const { session } = await RawClient.begin(serving.url);
+    const line = { level: "error", event: "server-error", fields: { session, task: "worker", error: "no such fare" } };
+    await eventually(() => expect(log.lines).toContainEqual(line));
+  });
+
+  test("when it changes state outside calls to what can't be kept", async () => {
+    serving = await serve(
+      defineServer(({ session }) => {
+        const seen = session.state<Record<string, unknown>>("seen", {});
+        session.task("worker", async () => {
+          seen.value.at = new Date(0);
+        });
+        return new McpServer({ name: "x", version: "1" });
+      }),
+      { log, registry: new MemoryRegistry() },
+    );
+    const { session } = await RawClient.begin(serving.url);
+    const error = expect.stringContaining("value.at is a Date");
+    const line = { level: "error", event: "server-error", fields: { session, error } };
+    await eventually(() => expect(log.lines).toContainEqual(line));
   });
 });

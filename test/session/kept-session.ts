@@ -282,6 +282,7 @@ function hostFor(sdk: Sdk, stage: Stage, more: Partial<SessionHost>): { host: Se
     now: () => Date.now(),
     overflowed() {},
     serverFailed: (_session, error) => errors.push(error),
+    taskFailed: (_session, _task, error) => errors.push(error),
     ...more,
   };
   return { host, errors };

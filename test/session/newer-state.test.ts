@@ -36,6 +36,7 @@ function running(code: (session: SessionContext) => void | Promise<void>): Sessi
     now: () => Date.now(),
     overflowed() {},
     serverFailed() {},
+    taskFailed() {},
   };
 }
 

@@ -25,6 +25,7 @@ function open(server: McpServerLike): Promise<Session> {
     now: () => 0,
     overflowed() {},
     serverFailed() {},
+    taskFailed() {},
   };
   return Session.open(host, { id: "k3f9q2.AAAAAAAAAAAAAAAAAAAAAAAA", epoch: 1, client: "x/1" });
 }
