@@ -59,6 +59,9 @@ export type Refusal = "silent" | Exclude<Adopted["kind"], "adopted">;
 /** How long a node may take to restore a session that it is offered. */
 const takeDeadlineMs = 5_000;
 
+/** How long a node may take to give a sign of life before a session is offered to it. */
+const signDeadlineMs = 500;
+
 /** How soon a session is looked at again whose gate is closed, and one that is served. */
 const closedLookMs = 10;
 const openLookMs = 100;
@@ -160,6 +163,16 @@ export class Moves {
     }
   }
 
+  /** A dead node is in the table for a lease still. */
+  async #nextAlive(journey: Journey, refusedBy: Map<string, Refusal>): Promise<NodeRecord | undefined> {
+    for (let to = journey.next(refusedBy); to !== undefined; to = journey.next(refusedBy)) {
+      const answer = await this.#parts.peering.ask(to, { kind: "load" }, signDeadlineMs);
+      if (typeof answer !== "string") return to;
+      refusedBy.set(to.tag, "silent");
+    }
+    return undefined;
+  }
+
   #close(id: string, how: Closed): void {
     this.#closed.add(id);
     this.#parts.gates.close(id, how);
@@ -171,7 +184,7 @@ export class Moves {
     const { id } = session;
     const began = performance.now();
     const refusedBy = new Map<string, Refusal>();
-    let to = journey.next(refusedBy);
+    let to = await this.#nextAlive(journey, refusedBy);
     // Nothing is ended for nothing.
     if (to === undefined) return { kind: "stayed", refusedBy };
     const isReady = (await session.prepareToLeave("moved")) === "written" && session.isReadyToLeave;
@@ -188,7 +201,7 @@ export class Moves {
       if (error !== undefined) log.warn("server-error", { session: id, error: error.message });
     });
     let { epoch } = session;
-    for (; to !== undefined; to = journey.next(refusedBy)) {
+    for (; to !== undefined; to = await this.#nextAlive(journey, refusedBy)) {
       const said = await this.#offer(to, id, epoch);
       if (said.kind === "taken") {
         notes.set(id, to.tag);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import yardstick from "../../examples/yardstick/server.ts";
+import type { NodeRecord } from "../../src/ports/registry.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { eventually } from "../support/eventually.ts";
@@ -140,6 +141,21 @@ describe("a node that drains hands its sessions over", () => {
     await a.node.undrain();
     await eventually(() => expect(ownerOf(client)).toBe(a.node.tag), 10_000);
     expect(counted(await client.call("count"))).toEqual({ value: 2, node: "a" });
+  });
+
+  test("and not to a home that is dead, although its lease still runs", async () => {
+    const [a, b] = await Promise.all([start("a", { lease: 8_000 }), start("b")]);
+    const client = await RawClient.begin(a.url);
+    await client.call("count");
+    await a.node.drain();
+    expect(ownerOf(client)).toBe(b.node.tag);
+    const { epoch } = shared.find(client.session, Date.now()) as { epoch: number };
+    const ghost = { ...(await b.node.nodes()).find(({ name }) => name === "a") } as NodeRecord;
+    await a.stop({ handOver: false });
+    // As a process that was killed: nobody said that it left.
+    shared.join({ ...ghost, state: "up" }, 8_000, Date.now());
+    await new Promise((resolve) => setTimeout(resolve, 4_500));
+    expect(shared.find(client.session, Date.now())).toMatchObject({ epoch, owner: { tag: b.node.tag } });
   });
 
   test("and stays their node where nobody else is up", async () => {
