@@ -17,6 +17,8 @@ export interface DrainParts {
   loadOf(node: NodeRecord): Promise<number>;
   /** Never rejects. */
   depart(session: Session, journey: Journey): Promise<Departed>;
+  /** How many may begin to leave now. */
+  room(): number;
   /** Milliseconds. */
   readonly deadlineMs: number;
   /** Sessions per second. */
@@ -77,7 +79,7 @@ export class Drain {
   }
 
   async #go(): Promise<void> {
-    const { keeper, pace, deadlineMs, log } = this.#parts;
+    const { keeper, pace, deadlineMs, room, log } = this.#parts;
     const { signal } = this.#cancel;
     const sessions = keeper.size;
     await this.#askLoads();
@@ -88,7 +90,8 @@ export class Drain {
       const endsAt = this.#began + deadlineMs;
       const next = nextPace(turn, { now, perSecond: pace, left: ready.length, endsAt });
       turn = next.pace;
-      for (const session of ready.slice(0, next.begin)) void this.#send(session);
+      const begin = now >= endsAt ? next.begin : Math.min(next.begin, room());
+      for (const session of ready.slice(0, begin)) void this.#send(session);
       if (!this.#isOver && this.#hasEnded(now)) {
         this.#isOver = true;
         log.info("drain-over", { sessions, left: keeper.size, ms: Math.round(now - this.#began) });

@@ -13,6 +13,8 @@ export interface HomeComingParts {
   members(): readonly NodeRecord[];
   /** Never rejects. */
   depart(session: Session, journey: Journey): Promise<Departed>;
+  /** How many may begin to leave now. */
+  room(): number;
   /** Sessions per second. */
   readonly pace: number;
 }
@@ -28,7 +30,7 @@ interface Failed {
   readonly barredBy: string | undefined;
 }
 
-const lookEveryMs = 200;
+const lookEveryMs = 50;
 const times = { settleMs: 2_000, restMs: 3_000 };
 
 /** Sends sessions home that came here while their homes were away: there they are on the first hop of their clients. */
@@ -60,7 +62,7 @@ export class HomeComing {
   }
 
   #look(): void {
-    const { ownTag, keeper, members, pace } = this.#parts;
+    const { ownTag, keeper, members, pace, room } = this.#parts;
     const now = performance.now();
     this.#upSince = nextUpSince(this.#upSince, members(), now);
     const guests: GuestHere[] = [];
@@ -78,7 +80,7 @@ export class HomeComing {
       endsAt: Number.POSITIVE_INFINITY,
     });
     this.#pace = next.pace;
-    for (const { session } of ready.slice(0, next.begin)) void this.#send(session);
+    for (const { session } of ready.slice(0, Math.min(next.begin, room()))) void this.#send(session);
   }
 
   async #send(session: Session): Promise<void> {

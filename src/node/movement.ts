@@ -1,6 +1,6 @@
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
-import { Drain } from "./drain.ts";
+import { Drain, type DrainParts } from "./drain.ts";
 import { HomeComing } from "./home-coming.ts";
 import { Moves, type MovesParts } from "./moves.ts";
 import type { Peering } from "./peering.ts";
@@ -27,14 +27,17 @@ export class Movement {
   readonly #parts: MovementParts;
   readonly #moves: Moves;
   readonly #homeComing: HomeComing;
+  readonly #departures: Pick<DrainParts, "depart" | "room"> = {
+    depart: (session, journey) => this.#moves.depart(session, journey),
+    room: () => this.#moves.room,
+  };
   #drain: Drain | undefined;
 
   constructor(parts: MovementParts) {
     this.#parts = parts;
     const { keeper, peering } = parts;
     this.#moves = new Moves({ ...parts, mayTake: () => this.#drain === undefined });
-    const depart: Moves["depart"] = (session, journey) => this.#moves.depart(session, journey);
-    this.#homeComing = new HomeComing({ ...parts, depart });
+    this.#homeComing = new HomeComing({ ...parts, ...this.#departures });
     peering.onQuestion("load", () => ({ sessions: keeper.size }));
   }
 
@@ -52,8 +55,7 @@ export class Movement {
   drain(): void {
     if (this.#drain !== undefined) return;
     this.#homeComing.stop();
-    const depart: Moves["depart"] = (session, journey) => this.#moves.depart(session, journey);
-    this.#drain = new Drain({ ...this.#parts, depart, loadOf: (node) => this.#loadOf(node) });
+    this.#drain = new Drain({ ...this.#parts, ...this.#departures, loadOf: (node) => this.#loadOf(node) });
   }
 
   /** Resolves when the drain under way is over; at once where nobody else is up to take a session. */

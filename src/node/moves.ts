@@ -13,6 +13,7 @@ import type { Answer, Question } from "./peer/question.ts";
 import type { Peering } from "./peering.ts";
 import type { PromisesMade } from "./promises.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import { Turns } from "./turns.ts";
 
 export interface MovesParts {
   readonly keeper: SessionKeeper;
@@ -62,6 +63,12 @@ const takeDeadlineMs = 5_000;
 /** How long a node may take to give a sign of life before a session is offered to it. */
 const signDeadlineMs = 500;
 
+/** How many sessions are restored at a time that others hand over: between them the node serves, and renews its lease. */
+const mostTaking = 8;
+
+/** How many sessions may be on offer to other nodes before another one begins to leave. */
+const mostOnOffer = 16;
+
 /** How soon a session is looked at again whose gate is closed, and one that is served. */
 const closedLookMs = 10;
 const openLookMs = 100;
@@ -73,6 +80,8 @@ export class Moves {
   readonly #departing = new Set<string>();
   /** Sessions whose gates are closed from here. */
   readonly #closed = new Set<string>();
+  readonly #taking = new Turns(mostTaking, takeDeadlineMs);
+  #onOffer = 0;
   #isRegistryThere = true;
 
   constructor(parts: MovesParts) {
@@ -85,6 +94,14 @@ export class Moves {
 
   stop(): void {
     this.#stopListening();
+  }
+
+  /**
+   * How many sessions may begin to leave now: none, where those that left before are still to be taken. A node that was
+   * offered them as fast as this one can, but is slower, would do nothing else, and lose its lease.
+   */
+  get room(): number {
+    return Math.max(0, mostOnOffer - this.#onOffer);
   }
 
   /**
@@ -222,7 +239,9 @@ export class Moves {
   }
 
   async #offer(to: NodeRecord, id: string, epoch: number): Promise<Said> {
+    this.#onOffer += 1;
     const answer = await this.#parts.peering.ask(to, { kind: "take", id, epoch }, takeDeadlineMs);
+    this.#onOffer -= 1;
     if (typeof answer === "string") return { kind: "silent" };
     if (answer.taken === true) return { kind: "taken" };
     return { kind: answer.why as Refusal, ...(typeof answer.epoch === "number" && { epoch: answer.epoch }) };
@@ -234,15 +253,16 @@ export class Moves {
    */
   async #take({ id, epoch, of }: Question): Promise<Answer> {
     const { keeper, notes, generations, promises, mayTake } = this.#parts;
+    const mayNotNow = () => !mayTake() || generations.quiet || (typeof of === "string" && promises.holds(of));
     const refused = (why: Refusal, now?: number): Answer => ({
       taken: false,
       why,
       ...(now !== undefined && { epoch: now }),
     });
     if (typeof id !== "string" || typeof epoch !== "number") return refused("failed");
-    if (!mayTake() || generations.quiet) return refused("not-now");
-    if (typeof of === "string" && promises.holds(of)) return refused("not-now");
-    const adopted = await keeper.adopt(id, epoch, "handed-over");
+    const adopted = await this.#taking.run<Adopted>(async () =>
+      mayNotNow() ? { kind: "not-now" } : await keeper.adopt(id, epoch, "handed-over"),
+    );
     if (adopted.kind === "adopted" || keeper.get(id)?.epoch === epoch + 1) {
       notes.delete(id);
       return { taken: true };

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ServerDefinition } from "mooring";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import yardstick from "../../examples/yardstick/server.ts";
 import type { NodeRecord } from "../../src/ports/registry.ts";
@@ -130,6 +132,28 @@ describe("a node that drains hands its sessions over", () => {
     expect(a.node.sessions()).toEqual([]);
     expect(calls).toBeGreaterThan(30);
     expect(slowest).toBeLessThan(2_000);
+  });
+
+  test("no faster than the others take them, who restore a few at a time", async () => {
+    let restoring = 0;
+    let most = 0;
+    const slow: ServerDefinition = {
+      ...yardstick,
+      create: async (context) => {
+        restoring += 1;
+        most = Math.max(most, restoring);
+        await sleep(20);
+        restoring -= 1;
+        return await yardstick.create(context);
+      },
+    };
+    const [a, b] = await Promise.all([start("a", { drainPace: 10_000 }), start("b", {}, slow)]);
+    const clients = await Promise.all(Array.from({ length: 60 }, () => RawClient.begin(a.url)));
+    await a.node.drain();
+    expect(b.node.sessions()).toHaveLength(60);
+    expect(most).toBe(8);
+    expect(a.log.of("session-not-taken")).toEqual([]);
+    expect(counted(await clients.at(-1)?.call("count"))).toEqual({ value: 1, node: "b" });
   });
 
   test("they come home when it takes sessions again", async () => {
