@@ -11,6 +11,8 @@ import { countOf, print, printJson, progress } from "./output.ts";
 const lookEveryMs = 250;
 /** What is in flight at the drain's deadline gets this long. */
 const afterDeadlineMs = 5_000;
+/** A node that is only busy answers within this time. */
+const silentMs = 5_000;
 
 export function registerDrain(program: Command): void {
   program
@@ -42,20 +44,22 @@ async function waitForDrain(watch: ClusterWatch, told: ToldNode, shown: (left: n
   const { name, drainDeadline } = told;
   const end = performance.now() + drainDeadline + afterDeadlineMs;
   let left = told.drainLeft ?? 0;
+  let heardAt = performance.now();
   for (;;) {
     shown(left);
     await sleep(lookEveryMs);
     const node = await watch.node(name);
     if (node !== undefined && node.state !== "down") {
+      heardAt = performance.now();
       if (node.state === "up")
         throw notDrained(`Node ${name} takes new sessions again: somebody undid its drain.`, left);
       if (node.drainLeft === undefined) return node;
       left = node.drainLeft;
     }
-    if (performance.now() < end) continue;
-    if (node === undefined || node.state === "down") {
+    if (performance.now() - heardAt >= silentMs) {
       throw notDrained(`Node ${name} does not answer any more. See mooring nodes, and its log.`, left);
     }
+    if (performance.now() < end) continue;
     const waited = writeDuration(drainDeadline + afterDeadlineMs);
     throw notDrained(
       `Node ${name} is draining, but its drain is not over after ${waited} (drain-deadline ${writeDuration(drainDeadline)}). ` +
