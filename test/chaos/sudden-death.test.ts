@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Cluster, startCluster } from "../cluster/harness.ts";
-import { call, initialize } from "../support/raw-mcp.ts";
+import { initialize } from "../support/raw-mcp.ts";
+import { AppendingSessions } from "./appending-sessions.ts";
 import { OwnersWatch } from "./owners-watch.ts";
 import { spread, WorkingSession } from "./working-session.ts";
 
@@ -64,30 +65,14 @@ describe("the sudden death of a node under load", () => {
 
   // Noted before it runs: without that a call that its client sends again may run twice if the node dies within 20 ms.
   test("never runs a call twice, also if its client sends it again", { timeout: 120_000 }, async () => {
-    const mcp = cluster.mcp;
-    const ids = await Promise.all(Array.from({ length: size }, () => initialize(mcp)));
-    let working = true;
-    const acknowledged: string[] = [];
-    const loops = ids.map(async (id, index) => {
-      for (let n = 1; working; n += 1) {
-        const line = `${index}-${n}`;
-        // As a client that does not give up: the same POST again, until it has an answer of some kind.
-        for (let attempt = 0; attempt < 20; attempt += 1) {
-          const answer = await call(mcp, id, "append", { line }, n).catch(() => undefined);
-          if (answer?.status !== 200) continue;
-          if (answer.body.result?.structuredContent !== undefined) acknowledged.push(line);
-          break;
-        }
-      }
-    });
+    const ids = await Promise.all(Array.from({ length: size }, () => initialize(cluster.mcp)));
+    const appending = new AppendingSessions(cluster.mcp, ids);
+    const { acknowledged } = appending;
     await cluster.waitFor(() => acknowledged.length > size * 3, { deadline: 30_000, what: "lines" });
     await cluster.kill(1);
     const before = acknowledged.length;
     await cluster.waitFor(() => acknowledged.length > before + size * 3, { deadline: 30_000, what: "more lines" });
-    working = false;
-    await Promise.all(loops);
-    const lines = (await readFile(join(folder, "lines"), "utf8")).trim().split("\n");
-    expect(lines.length).toBe(new Set(lines).size);
-    expect(acknowledged.filter((line) => !lines.includes(line))).toEqual([]);
+    await appending.stop();
+    expect(await appending.faults(join(folder, "lines"))).toEqual([]);
   });
 });

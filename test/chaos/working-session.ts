@@ -8,7 +8,7 @@ export interface Outcome {
   readonly sentAt: number;
   readonly endedAt: number;
   readonly status: number;
-  /** What the tool gave; absent when the call failed. */
+  /** What `count` gave; absent when the call failed. */
   readonly value?: number;
   /** Whether its answer says that nobody knows whether it ran. */
   readonly unsure?: boolean;
@@ -21,21 +21,26 @@ export interface Outcome {
  */
 export class WorkingSession {
   readonly id: string;
+  /** Of `count`. */
   readonly outcomes: Outcome[] = [];
+  /** Of `echo`, which is called after each `count` if that is wanted. */
+  readonly echoes: Outcome[] = [];
   readonly #mcp: string;
   readonly #pauseMs: number;
+  readonly #echoing: boolean;
   #working = true;
   #loop: Promise<void>;
 
-  private constructor(mcp: string, id: string, pauseMs: number) {
+  constructor(mcp: string, id: string, pauseMs: number, echoing = false) {
     this.#mcp = mcp;
     this.id = id;
     this.#pauseMs = pauseMs;
+    this.#echoing = echoing;
     this.#loop = this.#work();
   }
 
-  static async start(mcp: string, pauseMs = 20): Promise<WorkingSession> {
-    return new WorkingSession(mcp, await initialize(mcp), pauseMs);
+  static async start(mcp: string, pauseMs = 20, echoing = false): Promise<WorkingSession> {
+    return new WorkingSession(mcp, await initialize(mcp), pauseMs, echoing);
   }
 
   get home(): string {
@@ -53,7 +58,7 @@ export class WorkingSession {
   }
 
   get failures(): Outcome[] {
-    return this.outcomes.filter(({ value }) => value === undefined);
+    return [...this.outcomes, ...this.echoes].filter(({ error }) => error !== undefined);
   }
 
   /** How long after a moment the first call that was sent since then had its good answer. */
@@ -69,18 +74,23 @@ export class WorkingSession {
 
   async #work(): Promise<void> {
     for (let id = 1; this.#working; id += 1) {
-      this.outcomes.push(await this.#count(id));
+      this.outcomes.push(await this.#call(id, "count"));
+      await sleep(this.#pauseMs);
+      if (!this.#echoing) continue;
+      id += 1;
+      this.echoes.push(await this.#call(id, "echo", { text: `${id} of ${this.id}` }));
       await sleep(this.#pauseMs);
     }
   }
 
-  async #count(id: number): Promise<Outcome> {
+  async #call(id: number, tool: "count" | "echo", args: { readonly text?: string } = {}): Promise<Outcome> {
     const sentAt = performance.now();
     try {
-      const { status, body } = await call(this.#mcp, this.id, "count", {}, id);
-      const value = body.result?.structuredContent?.value as number | undefined;
-      const failure = value === undefined ? { error: JSON.stringify(body) } : { value };
-      return { sentAt, endedAt: performance.now(), status, ...failure };
+      const { status, body } = await call(this.#mcp, this.id, tool, args, id);
+      const content = body.result?.structuredContent;
+      const isRight = tool === "echo" ? content?.text === args.text : content?.value !== undefined;
+      const said = !isRight ? { error: JSON.stringify(body) } : tool === "count" && { value: content?.value as number };
+      return { sentAt, endedAt: performance.now(), status, ...said };
     } catch (error) {
       return { sentAt, endedAt: performance.now(), status: 0, error: String(error) };
     }

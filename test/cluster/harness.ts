@@ -162,6 +162,13 @@ export class Cluster {
     return await runMooring(args, { environment: this.#environment });
   }
 
+  /** Restarts all nodes, one after another. */
+  async rollingRestart(deadlineMs = 120_000): Promise<void> {
+    const args = ["restart", "--rolling", "--json"];
+    const { code, stderr, logs } = await runMooring(args, { environment: this.#environment, deadlineMs });
+    if (code !== 0) throw new Error(`The rolling restart failed (${code}): ${stderr}${JSON.stringify(logs)}`);
+  }
+
   /** Ends everything and gives the exit status of `mooring up`. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
     try {

@@ -6,7 +6,10 @@ export interface RawAnswer {
   /** The JSON body, or the first message of an event stream. */
   readonly body: {
     readonly id?: unknown;
-    readonly result?: { readonly structuredContent?: Record<string, unknown> };
+    readonly result?: {
+      readonly structuredContent?: Record<string, unknown>;
+      readonly tools?: readonly { readonly name: string }[];
+    };
     readonly error?: {
       readonly code: number;
       readonly message: string;
@@ -67,6 +70,12 @@ export function call(
   id: number | string = 1,
 ): Promise<RawAnswer> {
   return post(mcp, { jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: args } }, sessionId);
+}
+
+/** The names of the tools that a session has. */
+export async function listTools(mcp: string, sessionId: string): Promise<string[]> {
+  const { body } = await post(mcp, { jsonrpc: "2.0", id: "tools", method: "tools/list" }, sessionId);
+  return (body.result?.tools ?? []).map(({ name }) => name);
 }
 
 /** Ends a session as a client does; gives the status. */
