@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { type AdoptionOptions, benchAdoption, describeAdoption, isAdoptionGood } from "./adoption.ts";
 import { Children } from "./children.ts";
+import { benchDrain, type DrainOptions, describeDrain, isDrainGood } from "./drain.ts";
 import { benchEdge, describeEdge, type EdgeOptions, isEdgeGood } from "./edge.ts";
 import { benchGenerator, describeGenerator, type GeneratorOptions } from "./generator.ts";
 import { benchLocal, describeLocal, type LocalOptions, type LocalReport } from "./local.ts";
@@ -205,5 +206,21 @@ program
     if (options.used >= options.sessions) program.error("error: --used must be less than --sessions.");
     return present(() => benchParking(children, options), describeParking, isParkingGood, options);
   });
+
+program
+  .command("drain")
+  .description("what clients and the other nodes feel while one node of three hands its sessions over")
+  .option("--sessions <n>", "sessions of the node", atLeastOne, 1_000)
+  .option(
+    "--calls-per-second <n>",
+    "calls of all sessions together, whether or not those before are answered",
+    positive,
+    200,
+  )
+  .option("--calm-seconds <n>", "how long the same is measured before, with nothing that moves", positive, 5)
+  .option("--json", "one JSON document instead of text")
+  .action((options: DrainOptions & Output) =>
+    present(() => benchDrain(children, options), describeDrain, isDrainGood, options),
+  );
 
 await program.parseAsync();

@@ -4,10 +4,9 @@ import type { Children } from "./children.ts";
 import { Holder } from "./holder.ts";
 import type { Held } from "./load/holder.ts";
 import { type Machine, machine, table } from "./report.ts";
-import { spread } from "./statistics.ts";
-import { startNode } from "./subjects/node.ts";
 import type { ProcessSecond } from "./subjects/process-watch.ts";
 import { startRegistry } from "./subjects/valkey.ts";
+import { startWatched, type Worst, worstOf } from "./watched-node.ts";
 
 /** Where a node's registry is. */
 export type RegistryKind = "valkey" | "memory";
@@ -18,21 +17,6 @@ export interface MemoryOptions {
   readonly perSecond: number;
   readonly idleSeconds: number;
   readonly registries: readonly RegistryKind[];
-}
-
-/**
- * How long an event loop was held up, in the worst moment of some seconds: milliseconds. Seconds without a pause of the
- * garbage collector are told apart: what the collector does it does on account of the sessions' number, not of their
- * keep-alives, which come in each second.
- */
-export interface Worst {
-  readonly delayMs: number;
-  readonly delayBesidesGcMs: number;
-  /** The median of each second's worst. */
-  readonly usualDelayMs: number;
-  /** Computed in one stretch, outside of seconds with a pause: whatever else the machine does is not in it. */
-  readonly cpuBesidesGcMs: number | null;
-  readonly gcMs: number;
 }
 
 /** What one session more costs the process: KiB. */
@@ -63,14 +47,11 @@ export interface MemoryReport {
 
 const aims = { rssKib: 55, delayMs: 10 };
 
-const preload = new URL("subjects/process-watch.ts", import.meta.url);
 const module = fileURLToPath(new URL("subjects/ten-tools.ts", import.meta.url));
 /** For what the node still has to do when the last session is open; and the watch tells of the second that is over. */
 const settleMs = 2_500;
 /** The node's own files and sockets, besides those of sessions. */
 const otherFiles = 200;
-/** A pause of the garbage collector that counts as one. */
-const longPauseMs = 1;
 
 /** One node that holds many idle sessions, each with its stream open. */
 export async function benchMemory(children: Children, options: MemoryOptions): Promise<MemoryReport> {
@@ -86,8 +67,8 @@ async function measure(
   { sessions, warmupSessions, perSecond, idleSeconds }: MemoryOptions,
 ): Promise<MemoryCase> {
   const redis = registry === "valkey" ? (await startRegistry(children)).url : undefined;
-  const node = await startWatched(children, { name: "bench", redis });
-  const control = await startWatched(children, { name: "control" });
+  const node = await startWatched(children, { name: "bench", module, ...(redis === undefined ? {} : { redis }) });
+  const control = await startWatched(children, { name: "control", module });
   const holder = new Holder(children);
 
   await holder.open(`${node.url}/mcp`, warmupSessions, perSecond, ["search", "read"]);
@@ -121,49 +102,12 @@ async function measure(
   return result;
 }
 
-/** A node whose process tells of itself each second. */
-async function startWatched(children: Children, { name, redis }: { name: string; redis?: string | undefined }) {
-  const seconds: ProcessSecond[] = [];
-  const { url, process } = await startNode(children, {
-    name,
-    module,
-    preload,
-    ...(redis === undefined ? {} : { redis }),
-    onMessage: (message) => {
-      if ((message as Partial<ProcessSecond>).kind === "process-second") seconds.push(message as ProcessSecond);
-    },
-  });
-  const stop = async (): Promise<void> => {
-    // It need not end its sessions one by one.
-    process.kill();
-    await process.exited;
-  };
-  return { url, seconds, stop };
-}
-
 function perSession(before: ProcessSecond, after: ProcessSecond, sessions: number): PerSession {
   const kib = (pick: (second: ProcessSecond) => number) => (pick(after) - pick(before)) / 1_024 / sessions;
   return {
     rss: kib(({ rssBytes }) => rssBytes),
     heap: kib(({ heapBytes }) => heapBytes),
     external: kib(({ externalBytes }) => externalBytes),
-  };
-}
-
-function worstOf(seconds: readonly ProcessSecond[]): Worst {
-  const most = (values: readonly number[]) => values.reduce((a, b) => Math.max(a, b), 0);
-  const delays = (of: readonly ProcessSecond[]) => of.map(({ delayMaxMs }) => delayMaxMs);
-  // Node tells of a pause a moment later, which may be in the next second.
-  const besidesGc = seconds.filter((second, index) =>
-    [second, seconds[index + 1]].every((one) => (one?.gcMaxMs ?? 0) < longPauseMs),
-  );
-  const cpu = besidesGc.map(({ cpuMaxMs }) => cpuMaxMs).filter((ms) => ms !== null);
-  return {
-    delayMs: most(delays(seconds)),
-    delayBesidesGcMs: most(delays(besidesGc)),
-    usualDelayMs: seconds.length === 0 ? 0 : spread(delays(seconds)).median,
-    cpuBesidesGcMs: cpu.length === 0 ? null : most(cpu),
-    gcMs: most(seconds.map(({ gcMaxMs }) => gcMaxMs)),
   };
 }
 

@@ -20,6 +20,8 @@ export interface NodeParts {
 
 export interface StartedNode extends Serving {
   readonly process: OwnedProcess;
+  /** Its admin listener, where the options name one. */
+  readonly admin: string | null;
 }
 
 const startDeadlineMs = 30_000;
@@ -29,7 +31,7 @@ const listening = ["--host", "127.0.0.1", "--port", "0", "--admin", "off", "--js
 /** One node as people start it. */
 export async function startNode(children: Children, parts: NodeParts = {}): Promise<StartedNode> {
   const { name = "bench", module = "yardstick", redis, options = [], preload, onMessage, onLog } = parts;
-  let url: string | undefined;
+  let ready: Ready | undefined;
   const node = await children.start({
     name: `the node ${name}`,
     command: process.execPath,
@@ -40,17 +42,23 @@ export async function startNode(children: Children, parts: NodeParts = {}): Prom
       ...(preload === undefined ? {} : { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --import=${preload.href}` }),
     },
     onMessage: (message) => {
-      if (isReady(message)) url = message.url;
+      if (isReady(message)) ready = message;
       else onMessage?.(message);
     },
     onLine: (line, stream) => {
       if (stream === "stderr") onLog?.(line);
     },
   });
-  await node.ready(() => url !== undefined, startDeadlineMs);
-  return { url: url as unknown as string, pid: node.pid, process: node };
+  await node.ready(() => ready !== undefined, startDeadlineMs);
+  const { url, admin } = ready as unknown as Ready;
+  return { url, admin, pid: node.pid, process: node };
 }
 
-function isReady(message: unknown): message is { readonly url: string } {
+interface Ready {
+  readonly url: string;
+  readonly admin: string | null;
+}
+
+function isReady(message: unknown): message is Ready {
   return typeof message === "object" && message !== null && "event" in message && message.event === "ready";
 }
