@@ -166,22 +166,20 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   };
   const isShared = options.registry !== undefined || options.redis !== undefined;
   const read = () => readBoth(clock);
-  const members = new Members({ registry, ownTag: tag, renew: settings.renew });
+  const goneAfter = settings.lease * leasesUntilGone;
+  const members = new Members({ registry, ownTag: tag, renew: settings.renew, goneAfter });
   const generations = new Generations({ registry, lease: settings.lease, log });
   const promises = new PromisesMade({
     lease: settings.lease,
     read,
-    hasRegistry: () =>
-      registry.node(tag).then(
-        () => true,
-        () => false,
-      ),
+    // One that has not begun to join promises nothing either.
+    hasRegistry: async () => membership === undefined || (await membership.check()),
   });
   const ownership = new Ownership({
     lease: settings.lease,
     policy: isShared ? settings.policy : "reject",
     read,
-    others: () => members.all().filter((node) => node.tag !== tag),
+    others: () => members.known().filter((node) => node.tag !== tag),
     askPromise: (node) => askPromise(peering, node, { tag, incarnation }),
     onOver: () => {
       log.error("lease-over", { node: name, sessions: keeper.size });
@@ -211,7 +209,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const feed = new NodeFeed({
     members,
     affinity: settings.affinity,
-    times: { lease: settings.lease, goneAfter: settings.lease * leasesUntilGone },
+    times: { lease: settings.lease, goneAfter },
     log,
   });
   let record: NodeRecord = { name, tag, incarnation, url, state: "up", pid: process.pid, since: now() };
@@ -359,9 +357,15 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
         void generations.check().catch(() => metrics.registryFailed());
       },
       onNotRenewed: () => void ownership.notRenewed(),
+      onLapsed: () => members.lapsed(),
+      onRejoined: () => {
+        members.lapsed();
+        // Others may have taken this node for dead, and its sessions over, though by promises it went on.
+        void keeper.entries.checkAll();
+      },
     });
     await membership.join();
-    members.onChange(() => peering?.keepOnly(members.all()));
+    members.onChange(() => peering?.keepOnly(members.known()));
     registry.onReachable((reachable) => {
       if (reachable) void keeper.entries.checkAll();
     });

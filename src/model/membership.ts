@@ -100,6 +100,14 @@ export function noMembers<N extends Member>(): MemberTable<N> {
 }
 
 /**
+ * The table of a node whose lease has run out. So have the others', if it was the registry that was away: they are kept
+ * until every node that lives has had the time to join again.
+ */
+export function afterLapse<N extends Member>({ nodes }: MemberTable<N>, now: number, renewMs: number): MemberTable<N> {
+  return { nodes, keepUntil: now + 2 * renewMs };
+}
+
+/**
  * The table after the registry listed its nodes. A list without the very node that asks comes from a registry that lost
  * entries (it was emptied, or fell back to an older copy): what else it lacks is kept until every node that lives has
  * had the time to join again.

@@ -1,4 +1,5 @@
-import { type MemberTable, nextMembers, noMembers } from "../model/membership.ts";
+import { type KnownNodes, knownAfterLeave, knownAfterList, nobodyKnown } from "../model/known-nodes.ts";
+import { afterLapse, type Member, type MemberTable, nextMembers, noMembers } from "../model/membership.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
 import { Listeners } from "../registry/listeners.ts";
 
@@ -8,6 +9,10 @@ export interface MembersOptions {
   readonly ownTag: string;
   /** How often nodes renew their leases, and how often the registry is asked whose ran out, in milliseconds. */
   readonly renew: number;
+  /** For how long a node is remembered that is no member any more and did not leave, in milliseconds. */
+  readonly goneAfter: number;
+  /** The registry has listed its nodes, when it was asked at that time: monotonic. */
+  readonly onListed?: (askedAt: number) => void;
 }
 
 /**
@@ -19,6 +24,7 @@ export class Members {
   readonly #options: MembersOptions;
   readonly #listeners = new Listeners<void>();
   #table: MemberTable<NodeRecord> = noMembers();
+  #known: KnownNodes<NodeRecord> = nobodyKnown();
   #stopListening: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
@@ -32,7 +38,10 @@ export class Members {
 
   /** Begins to follow the registry. Resolves after the first look, whether or not the registry answered. Never rejects. */
   async start(): Promise<void> {
-    this.#stopListening = this.#options.registry.onNodesChanged(() => void this.look());
+    this.#stopListening = this.#options.registry.onNodesChanged((left) => {
+      if (left !== undefined) this.#known = knownAfterLeave(this.#known, left);
+      void this.look();
+    });
     this.#schedule();
     await this.look();
   }
@@ -44,6 +53,27 @@ export class Members {
   /** In the order of their names. */
   all(): readonly NodeRecord[] {
     return [...this.#table.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Whoever may live: the members, and those whose lease ran out, which may be frozen or cut off. */
+  known(): readonly NodeRecord[] {
+    return [...this.#known.nodes.values()].map(({ node }) => node);
+  }
+
+  /** A start of a node that may live, if it is known. */
+  knownAs({ tag, incarnation }: Pick<Member, "tag" | "incarnation">): NodeRecord | undefined {
+    const node = this.#known.nodes.get(tag)?.node;
+    return node?.incarnation === incarnation ? node : undefined;
+  }
+
+  /** Whether a start of a node has left, having given up all that it owned, as far as this one has heard. */
+  hasLeft(incarnation: string): boolean {
+    return this.#known.left.has(incarnation);
+  }
+
+  /** This node's lease has run out: what it knew of the others stays for as long as they may take to join again. */
+  lapsed(): void {
+    this.#table = afterLapse(this.#table, performance.now(), this.#options.renew);
   }
 
   /** Calls back after the table has changed. Gives the way to stop it. */
@@ -82,7 +112,8 @@ export class Members {
   }
 
   async #lookOnce(): Promise<void> {
-    const { registry, ownTag, renew } = this.#options;
+    const { registry, ownTag, renew, goneAfter, onListed } = this.#options;
+    const askedAt = performance.now();
     let listed: readonly NodeRecord[];
     try {
       listed = await registry.nodes();
@@ -92,7 +123,10 @@ export class Members {
     }
     if (this.#stopped) return;
     const before = JSON.stringify(this.all());
-    this.#table = nextMembers(this.#table, { listed, ownTag, now: performance.now(), renewMs: renew });
+    const now = performance.now();
+    this.#table = nextMembers(this.#table, { listed, ownTag, now, renewMs: renew });
+    this.#known = knownAfterList(this.#known, { listed, now, renewMs: renew, goneAfterMs: goneAfter });
+    onListed?.(askedAt);
     if (JSON.stringify(this.all()) !== before) this.#listeners.tell();
   }
 }

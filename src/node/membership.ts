@@ -3,6 +3,7 @@ import type { Reading } from "../model/lease.ts";
 import { type FirstLook, type Look, nextJoinStep, nextLeaseStep } from "../model/membership.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
+import { Listeners } from "../registry/listeners.ts";
 import { NameTakenError } from "./name-taken.ts";
 
 export interface MembershipParts {
@@ -21,6 +22,10 @@ export interface MembershipParts {
   readonly read: () => Reading;
   /** The registry gave the lease (again), when it was asked at that time. */
   readonly onRenewed: (askedAt: Reading) => void;
+  /** Its lease has run out: it joins again. */
+  readonly onLapsed: () => void;
+  /** It has joined again. Others may have taken it for dead meanwhile. Called after `onRenewed`. */
+  readonly onRejoined: () => void;
   /** The registry did not answer a sign of life. */
   readonly onNotRenewed: () => void;
   /** Another incarnation has taken the name: this node must not go on. Called once at most. */
@@ -36,6 +41,12 @@ export class Membership {
   #untold = false;
   #phase: "joining" | "member" | "ended" = "joining";
   #timer: NodeJS.Timeout | undefined;
+  /** The renewal that is under way, or waits for its turn. */
+  #renewing: Promise<boolean> | undefined;
+  /** Whoever asked for a renewal, and need not wait for it once the registry is known to be away. */
+  readonly #unreachable = new Listeners<void>();
+  /** Whether the registry has said that the lease ran out, and nobody was told since. */
+  #hasLapsed = false;
   /** What is said to the registry goes one after another: a renewal that overtook the farewell would undo it. */
   #turn: Promise<unknown> = Promise.resolve();
   #failing = false;
@@ -44,7 +55,9 @@ export class Membership {
     this.#parts = parts;
     this.#record = parts.record;
     this.#stopListening = parts.registry.onReachable((reachable) => {
+      // A renewal that is under way may be lost with the former connection.
       if (reachable && this.#phase === "member") void this.#inTurn(() => this.#renew());
+      if (!reachable) this.#unreachable.tell();
     });
   }
 
@@ -77,6 +90,22 @@ export class Membership {
     }
     this.#phase = "member";
     this.#schedule();
+  }
+
+  /**
+   * Asks the registry for the lease now, unless that is under way. Gives whether it answered: this node has the registry.
+   * One that has left has it no more. Never rejects.
+   */
+  async check(): Promise<boolean> {
+    if (this.#phase !== "member") return this.#phase === "joining";
+    this.#renewing ??= this.#inTurn(() => this.#renew()).finally(() => {
+      this.#renewing = undefined;
+    });
+    let stopListening: () => void = () => {};
+    const unreachable = new Promise<false>((resolve) => {
+      stopListening = this.#unreachable.add(() => resolve(false));
+    });
+    return await Promise.race([this.#renewing, unreachable]).finally(stopListening);
   }
 
   /**
@@ -129,20 +158,22 @@ export class Membership {
   #schedule(): void {
     if (this.#phase !== "member") return;
     this.#timer = setTimeout(() => {
-      void this.#inTurn(() => this.#renew()).finally(() => this.#schedule());
+      void this.check().finally(() => this.#schedule());
     }, this.#parts.times.renew);
   }
 
-  /** Never rejects. */
-  async #renew(): Promise<void> {
+  /** Gives whether the registry answered. Never rejects. */
+  async #renew(): Promise<boolean> {
     try {
       await this.#giveSign();
       this.#failing = false;
+      return true;
     } catch (error) {
       // Once for each time that it fails in a row; the next renewal tries again.
       if (!this.#failing) this.#parts.log.warn("lease-not-renewed", { node: this.#record.name, why: String(error) });
       this.#failing = true;
       this.#parts.onNotRenewed();
+      return false;
     }
   }
 
@@ -150,18 +181,28 @@ export class Membership {
   async #giveSign(): Promise<void> {
     if (this.#phase !== "member") return;
     const { registry, times } = this.#parts;
-    const askedAt = this.#parts.read();
-    if (!this.#untold) {
-      const step = nextLeaseStep(await registry.renewLease(this.#record, times.lease));
-      if (step.kind === "go-on") return this.#parts.onRenewed(askedAt);
-      if (step.kind === "give-up") return this.#lose(step.to);
-    }
+    let askedAt = this.#parts.read();
+    const renewal = nextLeaseStep(await registry.renewLease(this.#record, times.lease));
+    if (renewal.kind === "give-up") return this.#lose(renewal.to);
+    if (renewal.kind === "join-again") {
+      this.#hasLapsed = true;
+      this.#parts.onLapsed();
+    } else if (!this.#untold) return this.#renewed(askedAt);
     const record = this.#record;
-    const step = nextLeaseStep(await registry.join(record, times.lease));
-    if (step.kind === "give-up") return this.#lose(step.to);
-    this.#parts.onRenewed(askedAt);
+    askedAt = this.#parts.read();
+    const joining = nextLeaseStep(await registry.join(record, times.lease));
+    if (joining.kind === "give-up") return this.#lose(joining.to);
     // The record may have changed again meanwhile.
     if (this.#record === record) this.#untold = false;
+    this.#renewed(askedAt);
+  }
+
+  #renewed(askedAt: Reading): void {
+    this.#parts.onRenewed(askedAt);
+    // Also where the answer to the join itself was lost.
+    if (!this.#hasLapsed) return;
+    this.#hasLapsed = false;
+    this.#parts.onRejoined();
   }
 
   #lose(to: NodeRecord): void {

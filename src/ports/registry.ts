@@ -298,11 +298,11 @@ export interface Registry {
   node(tag: string): Promise<NodeRecord | undefined>;
 
   /**
-   * Calls back when any node, this one included, joined, changed its record or left; by then {@link nodes} knows it.
-   * Nobody is told that a lease ran out. What happens while the registry can't be heard goes unheard. Gives the way to stop
-   * it.
+   * Calls back when any node, this one included, joined, changed its record or left; by then {@link nodes} knows it. Says
+   * which start of a node left, if that is what happened. Nobody is told that a lease ran out. What happens while the
+   * registry can't be heard goes unheard. Gives the way to stop it.
    */
-  onNodesChanged(listener: () => void): () => void;
+  onNodesChanged(listener: (left: Owner | undefined) => void): () => void;
 
   /** A secret that all nodes of the cluster share: the one that is there, or else the one offered. */
   sharedSecret(offered: string): Promise<string>;

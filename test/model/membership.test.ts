@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  afterLapse,
   type FirstLook,
   type Look,
   type Member,
@@ -115,6 +116,12 @@ describe("the table of nodes", () => {
     expect(names(meBack)).toEqual(["a", "b", "c"]);
     const gone = nextMembers(meBack, { ...options, listed: [a, c], now: 12_000 });
     expect(names(gone)).toEqual(["a", "c"]);
+  });
+
+  test("keeps the others when it was this node that had to join again, before it asked who is there", () => {
+    const alone = nextMembers(afterLapse(start, 10_000, 1_000), { ...options, listed: [a], now: 10_001 });
+    expect(names(alone)).toEqual(["a", "b"]);
+    expect(names(nextMembers(alone, { ...options, listed: [a], now: 12_000 }))).toEqual(["a"]);
   });
 
   test("keeps them for as long as the registry lacks this node", () => {

@@ -4,6 +4,9 @@ import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 /** A registry in memory whose calls about nodes fail or wait when they are told to. */
 export class FailingNodes extends MemoryRegistry {
   failing = false;
+  /** A join is done, and its answer lost. */
+  losesJoins = false;
+  override onReachable: (listener?: (reachable: boolean) => void) => () => void = () => () => {};
   /** How many of a node's writes have begun. */
   calls = 0;
   #gate: Promise<void> = Promise.resolve();
@@ -18,7 +21,11 @@ export class FailingNodes extends MemoryRegistry {
   }
 
   override join(node: NodeRecord, leaseMs: number): Promise<Joining> {
-    return this.#unlessFailing(() => super.join(node, leaseMs));
+    return this.#unlessFailing(async () => {
+      const joining = await super.join(node, leaseMs);
+      if (this.losesJoins) throw new RegistryError("unavailable", "The registry's answer (in a test) was lost.");
+      return joining;
+    });
   }
 
   override renewLease(node: NodeRecord, leaseMs: number): Promise<LeaseRenewal> {

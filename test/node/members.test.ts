@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => members.stop());
 
 async function follow(renew: number): Promise<void> {
-  members = new Members({ registry, ownTag: own.tag, renew });
+  members = new Members({ registry, ownTag: own.tag, renew, goneAfter: 60_000 });
   await members.start();
 }
 
@@ -96,6 +96,32 @@ test("a change that is told while the registry is asked is not missed", async ()
   held.release();
   await looking;
   await eventually(() => expect(names()).toEqual(["a", "own"]), 1_000);
+});
+
+test("whose lease ran out may live, and is known on; who left is not, and that is known too", async () => {
+  await others.join(record("lapsed"), 300);
+  const left = record("left", { incarnation: "left" });
+  await others.join(left, 60_000);
+  await follow(50);
+  const known = () => members.known().map(({ name }) => name);
+  expect(known().sort()).toEqual(["lapsed", "left", "own"]);
+  await eventually(() => expect(names()).toEqual(["left", "own"]), 2_000);
+  await others.leave(left);
+  await eventually(() => expect(names()).toEqual(["own"]), 2_000);
+  expect(known().sort()).toEqual(["lapsed", "own"]);
+  expect(members.knownAs(record("lapsed"))).toEqual(record("lapsed"));
+  expect(members.knownAs(record("lapsed", { incarnation: "second" }))).toBeUndefined();
+  expect([members.hasLeft("left"), members.hasLeft("first")]).toEqual([true, false]);
+});
+
+test("after this node joined again, the others have the time to do so", async () => {
+  await others.join(record("a"), 60_000);
+  await follow(rarely);
+  store.lose();
+  members.lapsed();
+  await registry.join(own, 60_000);
+  await members.look();
+  expect(names()).toEqual(["a", "own"]);
 });
 
 test("one that was stopped asks and tells no more", async () => {

@@ -39,6 +39,8 @@ class Scene {
       read: () => ({ monotonic: performance.now(), wall: Date.now() }),
       onRenewed: () => {},
       onNotRenewed: () => {},
+      onLapsed: () => {},
+      onRejoined: () => {},
       onLost: (to) => this.lost.push(to),
       ...parts,
       registry,
@@ -161,6 +163,49 @@ describe("a member", () => {
     await eventually(() => expect(scene.nodes()).toEqual([record("first")]));
     expect(scene.lost).toEqual([]);
     expect(scene.log.of("lease-not-renewed")).toHaveLength(1);
+  });
+
+  test("tells once that it had to join again, after its lease ran out, also if the answer to that was lost", async () => {
+    const told: string[] = [];
+    const registry = new FailingNodes({ store: scene.store });
+    await registry.start();
+    const member = await scene.membership(record("first"), {
+      registry,
+      onRenewed: () => told.push("renewed"),
+      onRejoined: () => told.push("rejoined"),
+    });
+    await member.join();
+    await member.setState("draining");
+    expect(told).toEqual(["renewed", "renewed"]);
+    scene.store.lose();
+    registry.losesJoins = true;
+    await eventually(() => expect(scene.nodes()).toHaveLength(1));
+    registry.losesJoins = false;
+    await eventually(() => expect(told.slice(2)).toContain("rejoined"));
+    await member.check();
+    expect(told.filter((what) => what === "rejoined")).toHaveLength(1);
+  });
+
+  test("knows whether it has the registry, and waits no longer than until that is known", async () => {
+    await scene.registry.start();
+    let tellReachable: (reachable: boolean) => void = () => {};
+    scene.registry.onReachable = (listener) => {
+      tellReachable = listener ?? tellReachable;
+      return () => {};
+    };
+    const member = await scene.membership(record("first"), { registry: scene.registry });
+    await member.join();
+    expect(await member.check()).toBe(true);
+    const held = scene.registry.hold();
+    const checking = member.check();
+    tellReachable(false);
+    expect(await checking).toBe(false);
+    held.release();
+    expect(await member.check()).toBe(true);
+    scene.registry.failing = true;
+    expect(await member.check()).toBe(false);
+    await member.leave();
+    expect(await member.check()).toBe(false);
   });
 
   test("learns that its name was taken while it was frozen, once, and says no more to the registry", async () => {

@@ -20,7 +20,41 @@ beforeEach(async () => {
 });
 afterEach(() => cluster.stop());
 
+/** A lease after it joined it has listed the nodes once more. */
+const knowsAll = () => new Promise((resolve) => setTimeout(resolve, times.lease + 2 * times.renew));
 const rightIsOver = () => eventually(() => expect(cut.log.of("lease-over")).not.toEqual([]));
+
+describe("a registry that gives no lease any more", () => {
+  test("is away from everybody, though it answers other questions: nobody gives anything up", async () => {
+    await other.stop();
+    const another = new FailingNodes({ store: cluster.store });
+    other = await cluster.start("another", { ...times, registry: another });
+    const clients = [await cut.begin(), await other.begin()];
+    await knowsAll();
+    registry.failing = another.failing = true;
+    await eventually(() => expect(cluster.store.nodes(Date.now())).toEqual([]));
+    await knowsAll();
+    for (const client of clients) expect(await client.call("echo", { text: "a" })).toMatchObject({ result: {} });
+    expect([cut, other].flatMap(({ log }) => log.of("lease-over"))).toEqual([]);
+  });
+});
+
+describe("a node that went on by promises while its lease was over", () => {
+  test("gives up what was taken over meanwhile, as soon as it has joined again", async () => {
+    await other.stop();
+    const [lost, kept] = [await cut.begin(), await cut.begin()];
+    await knowsAll();
+    registry.failing = true;
+    await eventually(() => expect(cluster.store.nodes(Date.now())).toEqual([]));
+    expect(cut.log.of("lease-over")).toEqual([]);
+    cluster.store.handOver(lost.session, 1, { owner: { tag: "m4m4m4", incarnation: "two" } }, Date.now());
+    expect(cut.node.sessions()).toHaveLength(2);
+    registry.failing = false;
+    await eventually(() => expect(cut.node.sessions().map(({ id }) => id)).toEqual([kept.session]));
+    expect(cut.log.of("session-lost")).toMatchObject([{ session: lost.session, theirEpoch: 2 }]);
+    expect(await kept.call("echo", { text: "a" })).toMatchObject({ result: {} });
+  });
+});
 
 describe("a node whose right to own sessions is over", () => {
   test("gives its sessions up, and they go on elsewhere", async () => {

@@ -1,3 +1,4 @@
+import type { Owner } from "../../model/locate.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { systemClock } from "../../ports/clock.ts";
 import {
@@ -103,7 +104,7 @@ export class MemoryRegistry implements Registry {
     return this.#use("find a node").node(tag, this.#clock.now());
   }
 
-  onNodesChanged(listener: () => void): () => void {
+  onNodesChanged(listener: (left: Owner | undefined) => void): () => void {
     return this.#listen(this.#store.nodesChanged.add(listener));
   }
 

@@ -1,4 +1,5 @@
 import { canRead, firstFormat } from "../../model/formats.ts";
+import type { Owner } from "../../model/locate.ts";
 import type {
   Claimed,
   Fence,
@@ -25,7 +26,7 @@ interface Expiring<T> {
 /** What memory registries share: the state of one cluster whose nodes live in one process. */
 export class MemoryStore {
   readonly closed = new Listeners<string>();
-  readonly nodesChanged = new Listeners<void>();
+  readonly nodesChanged = new Listeners<Owner | undefined>();
   readonly #sessions = new Map<string, Expiring<KeptSession>>();
   /** The closes that are remembered, by session. */
   readonly #closes = new Map<string, Expiring<true>>();
@@ -140,7 +141,7 @@ export class MemoryStore {
       return { kind: "held", by, leftMs: held.until - now };
     }
     this.#nodes.set(node.tag, { value: { ...node }, until: now + leaseMs });
-    queueMicrotask(() => this.nodesChanged.tell());
+    queueMicrotask(() => this.nodesChanged.tell(undefined));
     return { kind: "joined" };
   }
 
@@ -151,10 +152,10 @@ export class MemoryStore {
     return { kind: "renewed" };
   }
 
-  leave(node: NodeRecord): void {
-    if (this.#nodes.get(node.tag)?.value.incarnation !== node.incarnation) return;
-    this.#nodes.delete(node.tag);
-    queueMicrotask(() => this.nodesChanged.tell());
+  leave({ tag, incarnation }: NodeRecord): void {
+    if (this.#nodes.get(tag)?.value.incarnation !== incarnation) return;
+    this.#nodes.delete(tag);
+    queueMicrotask(() => this.nodesChanged.tell({ tag, incarnation }));
   }
 
   node(tag: string, now: number): NodeRecord | undefined {

@@ -1,9 +1,9 @@
--- Removes a node, unless another incarnation of it has joined since, and tells every node.
+-- Removes a node, unless another incarnation of it has joined since, and tells every node who left.
 --
 -- KEYS[1]  mcp:node:<tag>
 -- ARGV[1]  the incarnation that leaves
 -- ARGV[2]  the channel of changed nodes
--- ARGV[3]  the node's tag
+-- ARGV[3]  what every node is told
 -- Returns  1 when it was removed, else 0
 if redis.call("HGET", KEYS[1], "incarnation") ~= ARGV[1] then
   return 0

@@ -1,3 +1,4 @@
+import type { Owner } from "../../model/locate.ts";
 import type { Joining, LeaseRenewal, NodeRecord } from "../../ports/registry.ts";
 import { readHash } from "./hash.ts";
 import type { RedisKeys } from "./keys.ts";
@@ -45,7 +46,7 @@ export class RedisNodes {
   }
 
   async leave({ tag, incarnation }: NodeRecord): Promise<void> {
-    const args = [incarnation, this.#keys.nodesChanged, tag];
+    const args = [incarnation, this.#keys.nodesChanged, writeLeft({ tag, incarnation })];
     const removed = await this.#run("remove a node", scripts.leave, this.#keys.node(tag), args);
     const score = this.#scores.get(tag);
     this.#scores.delete(tag);
@@ -85,6 +86,17 @@ export class RedisNodes {
   #run(doing: string, script: Script, key: string, args: string[]): Promise<unknown> {
     return this.#call({ doing, key }, (send) => runScript(send, script, [key], args));
   }
+}
+
+/** What nodes are told when one leaves; of any other change they are told the tag. */
+function writeLeft({ tag, incarnation }: Owner): string {
+  return `${tag} left ${incarnation}`;
+}
+
+/** Who left, if that is what nodes were told. */
+export function readLeft(told: string): Owner | undefined {
+  const [, tag, incarnation] = /^(\S+) left (\S+)$/.exec(told) ?? [];
+  return tag === undefined || incarnation === undefined ? undefined : { tag, incarnation };
 }
 
 /** Reads members and scores: in pairs, or in turns from servers of the older protocol. */

@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from "node:tls";
+import type { Owner } from "../../model/locate.ts";
 import type { Log } from "../../ports/log.ts";
 import {
   type Claimed,
@@ -25,7 +26,7 @@ import type { Call, CallOptions, Link } from "./link.ts";
 import { openLink } from "./open-link.ts";
 import { Reachability, type ReachabilityChange } from "./reachability.ts";
 import { RedisGenerations } from "./redis-generations.ts";
-import { RedisNodes } from "./redis-nodes.ts";
+import { RedisNodes, readLeft } from "./redis-nodes.ts";
 import { RedisSessions } from "./redis-sessions.ts";
 import { parseRedisUrl } from "./redis-url.ts";
 import type { Send } from "./scripts.ts";
@@ -57,7 +58,7 @@ export class RedisRegistry implements Registry {
   readonly #reachability: Reachability;
   readonly #startup: Startup;
   readonly #closedListeners = new Listeners<string>();
-  readonly #nodesListeners = new Listeners<void>();
+  readonly #nodesListeners = new Listeners<Owner | undefined>();
   readonly #reachableListeners = new Listeners<boolean>();
   readonly #heardAgainListeners = new Listeners<void>();
   readonly #unreplicated: UnreplicatedWrites;
@@ -92,7 +93,7 @@ export class RedisRegistry implements Registry {
       settings: this.#settings,
       channels: {
         [this.#keys.closed]: (id) => this.#closedListeners.tell(id),
-        [this.#keys.nodesChanged]: () => this.#nodesListeners.tell(),
+        [this.#keys.nodesChanged]: (told) => this.#nodesListeners.tell(readLeft(told)),
       },
       locate: (signal) => this.#link.subscriberAddress(signal),
       log,
@@ -183,7 +184,7 @@ export class RedisRegistry implements Registry {
     return this.#nodes.find(tag);
   }
 
-  onNodesChanged(listener: () => void): () => void {
+  onNodesChanged(listener: (left: Owner | undefined) => void): () => void {
     return this.#nodesListeners.add(listener);
   }
 
