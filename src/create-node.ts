@@ -151,7 +151,8 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     holdBack,
     listChecks,
     answerAsJson: settings.answers === "json",
-    strict: settings.durability === "strict" ? { holdMs: settings.hold } : undefined,
+    holdMs: settings.hold,
+    strict: settings.durability === "strict",
     ledger: settings.ledger,
     leftUnlogged: (_session, count) => metrics.leftUnlogged(count),
     format: () => formatToWrite(ownFormats, members.all()),
@@ -167,7 +168,10 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const isShared = options.registry !== undefined || options.redis !== undefined;
   const read = () => readBoth(clock);
   const goneAfter = settings.lease * leasesUntilGone;
-  const members = new Members({ registry, ownTag: tag, renew: settings.renew, goneAfter });
+  const members = new Members({
+    ...{ registry, ownTag: tag, renew: settings.renew, goneAfter },
+    onListed: (askedAt) => ownership.listed(askedAt),
+  });
   const generations = new Generations({ registry, lease: settings.lease, log });
   const promises = new PromisesMade({
     lease: settings.lease,
@@ -175,11 +179,11 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     // One that has not begun to join promises nothing either.
     hasRegistry: async () => membership === undefined || (await membership.check()),
   });
-  const ownership = new Ownership({
-    lease: settings.lease,
+  const others = () => members.known().filter((node) => node.tag !== tag);
+  const ownership: Ownership = new Ownership({
+    ...{ lease: settings.lease, renew: settings.renew, read, others },
     policy: isShared ? settings.policy : "reject",
-    read,
-    others: () => members.known().filter((node) => node.tag !== tag),
+    askLease: () => void membership?.check(),
     askPromise: (node) => askPromise(peering, node, { tag, incarnation }),
     onOver: () => {
       log.error("lease-over", { node: name, sessions: keeper.size });
@@ -284,6 +288,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await movement?.stop();
     // Given up before it leaves: whoever sees it gone may adopt what it had.
     await keeper.stop();
+    ownership.stop();
     await membership?.leave();
     // What the edge sends here still is passed on, and what was passed on is answered.
     if (!isAlone) await unlessAtOnce(sleep(settings.edgeDelay));
@@ -359,6 +364,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       onNotRenewed: () => void ownership.notRenewed(),
       onLapsed: () => members.lapsed(),
       onRejoined: () => {
+        ownership.rejoined();
         members.lapsed();
         // Others may have taken this node for dead, and its sessions over, though by promises it went on.
         void keeper.entries.checkAll();

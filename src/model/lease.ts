@@ -41,12 +41,13 @@ export function isUnbound(until: Until, now: Reading): boolean {
   return now.monotonic >= until.monotonic && now.wall >= until.wall;
 }
 
-/** What another member answered last, when it was asked for its promise because the registry is away. */
+/** What another node answered last, when it was asked for its promise because the registry is away. */
 export type Promised =
-  /** It lost the registry too, and adopts none of this node's sessions until then. */
+  /**
+   * It lost the registry too, and adopts none of this node's sessions until then. So much is also true of one that was
+   * dead when it was asked: its next start is a newcomer, which adopts nothing from a silent owner for a lease.
+   */
   | { readonly kind: "promised"; readonly until: Until }
-  /** Its process is gone: its address, which it bound itself, refuses connections. */
-  | { readonly kind: "dead" }
   /** It has the registry, or did not answer. */
   | { readonly kind: "silent" };
 
@@ -54,20 +55,27 @@ export type Promised =
 export interface Right {
   /** By the registry's word. */
   readonly lease: Until;
-  /** What each member of the last table said since the registry is away; undefined while it answers. */
+  /** What each node said that may live, since the registry is away; undefined while it answers. */
   readonly promises: ReadonlyMap<string, Promised> | undefined;
 }
 
 /**
  * Whether a node may act as owner. Its lease gives it the right; beyond it, while the registry is gone for everybody,
- * so does the promise of every other member that is not provably dead. A single silent one ends it: it may have the
- * registry, and adopt.
+ * so does the promise of every other node that may live. A single silent one ends it: it may have the registry, and
+ * adopt.
  */
-export function mayOwn({ lease, promises }: Right, now: Reading): boolean {
-  if (!isOver(lease, now)) return true;
+export function mayOwn(right: Right, now: Reading): boolean {
+  return !isOver(right.lease, now) || isPromised(right, now);
+}
+
+/**
+ * Whether the registry is gone for everybody: every other node that may live has promised. Then nobody adopts, so that
+ * what can't be written may leave all the same.
+ */
+export function isPromised({ promises }: Right, now: Reading): boolean {
   if (promises === undefined) return false;
   for (const promise of promises.values()) {
-    if (promise.kind === "silent" || (promise.kind === "promised" && isOver(promise.until, now))) return false;
+    if (promise.kind === "silent" || isOver(promise.until, now)) return false;
   }
   return true;
 }

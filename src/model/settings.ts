@@ -11,7 +11,7 @@ export interface Settings {
   readonly policy: "resume" | "reject";
   /** How long a request waits for a session whose owner is not known yet. */
   readonly hold: number;
-  /** What a call's answer does while its changes can't be kept: leave at once, or wait for the hold time and fail. */
+  /** What an answer does while the registry is away from every node: leave at once, or wait for the hold time and fail. */
   readonly durability: "available" | "strict";
   /** Which calls are noted before they run: those that take longer, or also each one that must not run twice. */
   readonly ledger: "relaxed" | "strict";
@@ -180,7 +180,8 @@ export const settingSpecs: readonly SettingSpec[] = [
     flag: "durability",
     argument: "<available|strict>",
     fallback: "available",
-    about: "while Redis is away: answer without keeping what a call changed, or wait for the hold time and fail",
+    about:
+      "while Redis is away from all nodes: answer without keeping what changed, or wait for the hold time and fail",
     read: oneOf("available", "strict"),
   }),
   spec("ledger", {

@@ -42,12 +42,20 @@ export class FencedStore implements SessionStore {
     return this.#parts.ownership.mayOwn();
   }
 
+  isPromised(): boolean {
+    return this.#parts.ownership.isPromised;
+  }
+
+  onPromised(listener: () => void): () => void {
+    return this.#parts.ownership.onPromised(listener);
+  }
+
   async write(changes: SessionChanges): Promise<Kept> {
-    const { registry, metrics, nextNumber, notedIn, onFenced, onMissing } = this.#parts;
+    const { registry, ownership, metrics, nextNumber, notedIn, onFenced, onMissing } = this.#parts;
     try {
       for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
         const noted = notedIn(this.#id);
-        const written = await registry.write(this.#id, this.#fence, changes, nextNumber());
+        const written = await ownership.watch(registry.write(this.#id, this.#fence, changes, nextNumber()));
         switch (written.kind) {
           case "written":
             return "written";

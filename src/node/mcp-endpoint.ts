@@ -332,6 +332,10 @@ const notOpened = {
     message:
       "This node has lost its registry, and may begin no session. Send initialize again: another node will serve you.",
   },
+  "not-noted": {
+    status: 503,
+    message: "The registry is away, so that this session could not be noted in time. Send initialize again.",
+  },
 };
 
 const initializeIncomplete: Fault = {

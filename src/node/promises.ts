@@ -17,7 +17,7 @@ export interface PromisesMadeParts {
  */
 export class PromisesMade {
   readonly #parts: PromisesMadeParts;
-  /** By incarnation. At most as many as there are members, and each for a lease. */
+  /** By incarnation. At most as many as there are nodes, and each for a lease. */
   readonly #until = new Map<string, Until>();
 
   constructor(parts: PromisesMadeParts) {

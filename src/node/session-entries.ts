@@ -1,7 +1,7 @@
 import { firstFormat } from "../model/formats.ts";
 import type { Owner } from "../model/locate.ts";
 import type { Claimed, Fence, Registry, SessionRecord } from "../ports/registry.ts";
-import type { DeferredWrites } from "../registry/deferred-writes.ts";
+import type { ClaimOutcome, DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
 import type { Kept, SessionStore } from "../session/session-store.ts";
 import { FencedStore, mostAttempts } from "./fenced-store.ts";
@@ -72,8 +72,8 @@ export class SessionEntries {
   }
 
   /** Notes a session that began here: now, or when the registry is back. Never rejects. */
-  async note(session: Session): Promise<void> {
-    await this.#parts.writes.claim(session.id, () => this.#claim(session));
+  async note(session: Session): Promise<ClaimOutcome> {
+    return await this.#parts.writes.claim(session.id, () => this.#claim(session));
   }
 
   /** A session was taken over, in what was the generation before the registry was asked for it. */

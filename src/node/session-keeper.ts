@@ -14,6 +14,7 @@ import { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import { IdleWalk } from "./idle-walk.ts";
 import type { NodeMetrics } from "./metrics.ts";
+import { NewSessions } from "./new-sessions.ts";
 import type { Ownership } from "./ownership.ts";
 import { ParkedSessions } from "./parked-sessions.ts";
 import { Parking } from "./parking.ts";
@@ -52,7 +53,9 @@ export type Opened =
   | { readonly kind: "failed" }
   | { readonly kind: "stopping" }
   /** This node may not own sessions just now: it lost its registry, and others have not. */
-  | { readonly kind: "no-right" };
+  | { readonly kind: "no-right" }
+  /** The registry is away, and nobody knows yet whether from this node alone. */
+  | { readonly kind: "not-noted" };
 
 /** How long a stopping node waits for calls that have begun. */
 const lastCallsMs = 5_000;
@@ -70,6 +73,7 @@ export class SessionKeeper {
   readonly #parking: Parking;
   readonly #idleWalk: IdleWalk;
   readonly #adoptions: Adoptions;
+  readonly #newSessions: NewSessions;
   readonly #stopListening: (() => void)[];
   #stopping = false;
 
@@ -107,6 +111,8 @@ export class SessionKeeper {
       expire: ({ id }) => this.#expire(id),
       expireParked: (ids) => this.#expireParked(ids),
     });
+    const { holdMs, strict = false } = host;
+    this.#newSessions = new NewSessions({ ...parts, holdMs, strict });
     this.#stopListening = [
       registry.onClosed((id) => this.#closed(id)),
       parts.generations.onLost(() => {
@@ -211,10 +217,21 @@ export class SessionKeeper {
       return { kind: "no-right" };
     }
     this.#table.add(session);
-    await this.entries.note(session);
+    const mayBegin = await this.#newSessions.mayBegin(id, this.entries.note(session));
+    if (!mayBegin || this.#table.get(id) !== session) return await this.#takeBack(session);
     metrics.sessionOpened();
     log.info("session-opened", { session: id, client });
     return { kind: "opened", session };
+  }
+
+  /** Nobody has learnt of the session. */
+  async #takeBack(session: Session): Promise<Opened> {
+    const { ownership, writes } = this.#parts;
+    this.#table.take(session.id);
+    // Its claim may have been written, or wait.
+    void writes.close(session.id);
+    await session.close("closed");
+    return { kind: ownership.mayOwn() ? "not-noted" : "no-right" };
   }
 
   /** Restores a session here whose owner is gone, or that is parked, if it is of that epoch still. Many may ask at once. */

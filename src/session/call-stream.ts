@@ -154,7 +154,9 @@ export class CallStream implements HeldBack, Departure {
     this.#events = new EventStream(this.#host, this.name, false);
     for (const json of this.#messages) this.#events.add(json);
     for (let left = 0; left < this.#allowed; left += 1) this.#events.leave();
-    this.#host.begin(this, { leave: () => this.#connect() });
+    const connect = () => this.#connect();
+    // That it has begun could not be noted for long enough: its client must not wait in silence for ever.
+    this.#host.begin(this, { leave: connect, refuse: connect });
   }
 
   /** Ends the connection; the client comes back for the rest. */
@@ -179,7 +181,10 @@ export class CallStream implements HeldBack, Departure {
     if (this.#state === "over") return;
     const wasOpen = this.#state === "open";
     this.#over();
-    const canAskAgain = this.#host.canBePrimed || (this.#events?.released ?? 0) > 0;
+    // Not where its next owner would know nothing of the call: its head left while the registry was away.
+    const { canBePrimed, unwritten } = this.#host;
+    const isNoted = this.calls.every(({ entry }) => entry === undefined || !unwritten.hasBegun(entry.request));
+    const canAskAgain = isNoted && (canBePrimed || (this.#events?.released ?? 0) > 0);
     if (wasOpen && canAskAgain) {
       this.#events?.disconnect();
       return;

@@ -5,7 +5,10 @@ import type { Unwritten } from "./unwritten.ts";
 /** What leaves, once everything that was changed before it is written. */
 export interface Departure {
   leave(): void;
-  /** It waited for too long, and what was changed before it could not be kept: what leaves in its place. */
+  /**
+   * It waited for too long, and what was changed before it could not be kept: what leaves in its place. What has no such
+   * thing waits on, for no session must count on a message that its next owner knows nothing of.
+   */
   refuse?(): void;
 }
 
@@ -14,8 +17,10 @@ export interface OutboxParts {
   readonly store: SessionStore | undefined;
   readonly state: SessionState | undefined;
   readonly unwritten: Unwritten;
-  /** For how long what leaves waits for a registry that is away; without it, it leaves at once. */
-  readonly strict: { readonly holdMs: number } | undefined;
+  /** For how long what leaves waits at most for a registry that is away, in milliseconds. */
+  readonly holdMs: number;
+  /** Whether it waits also while the registry is away from every node. */
+  readonly strict: boolean;
   /** The number of the newest event of the standalone stream that some connection has carried. */
   carried(): number;
   /** Whether no call is in flight. */
@@ -38,7 +43,7 @@ interface Waiting {
 /** How soon what changed outside calls is written, in milliseconds: within 100 ms, also on a busy machine. */
 const soonMs = 50;
 
-/** How many messages of a session may wait: the oldest leaves when there are more. */
+/** How many messages of a session may wait: when there are more, the oldest is refused, or leaves. */
 const maxWaiting = 10_000;
 
 /** How many writes a session may need to be settled: one that changes by itself all the time never is. */
@@ -288,11 +293,11 @@ export class Outbox {
       case "unavailable":
         this.#parts.unwritten.putBack();
         this.#retryLater();
-        if (this.#parts.strict === undefined) this.#leaveUnlogged();
         // It waits for the write that succeeds.
-        else
-          for (const [index, waiting] of this.#queue.entries())
-            this.#queue[index] = { ...waiting, write: this.#writes + 1 };
+        for (const [index, waiting] of this.#queue.entries())
+          this.#queue[index] = { ...waiting, write: this.#writes + 1 };
+        this.#leaveIfPromised();
+        this.#arrangeHold();
         return kept;
       case "lost":
         this.lose();
@@ -302,10 +307,17 @@ export class Outbox {
     return kept;
   }
 
-  #leaveUnlogged(): void {
+  /** Nobody will take the session over, so that nothing is lost by what leaves unwritten. */
+  #leaveIfPromised(): void {
+    const { strict, store } = this.#parts;
+    if (strict || store?.isPromised() !== true || this.#isOver !== undefined || this.#writing !== undefined) return;
+    this.#countUnlogged();
+    this.#leave(Number.POSITIVE_INFINITY);
+  }
+
+  #countUnlogged(): void {
     const count = this.#parts.unwritten.leave();
     if (count > 0) this.#parts.leftUnlogged(count);
-    this.#leave(Number.POSITIVE_INFINITY);
   }
 
   /** Lets those leave that wait for no write after this one. */
@@ -336,42 +348,50 @@ export class Outbox {
   /** What waits has waited for long enough. */
   #endHold(): void {
     this.#hold = undefined;
-    const { strict, unwritten, leftUnlogged } = this.#parts;
-    if (strict === undefined) return;
-    const due = performance.now() - strict.holdMs + 1;
-    const count = unwritten.leave();
-    if (count > 0) leftUnlogged(count);
-    for (let first = this.#queue[0]; first !== undefined && first.since <= due; first = this.#queue[0]) {
-      if (!this.owns()) return;
-      this.#queue.shift();
-      this.#giveUpOn(first);
+    const due = performance.now() - this.#parts.holdMs + 1;
+    for (const waiting of [...this.#queue]) {
+      if (waiting.since > due) break;
+      if (waiting.departure.refuse === undefined) continue;
+      const index = this.#queue.indexOf(waiting);
+      // What was refused before it may have ended all.
+      if (index < 0 || !this.owns()) return;
+      this.#queue.splice(index, 1);
+      this.#giveUpOn(waiting);
     }
     this.#arrangeHold();
   }
 
-  /** It leaves although what was changed before could not be kept. */
+  /** It leaves, or what is said in its place, although what was changed before could not be kept. */
   #giveUpOn({ departure }: Waiting): void {
-    const { strict } = this.#parts;
-    this.#depart(() =>
-      strict === undefined || departure.refuse === undefined ? departure.leave() : departure.refuse(),
-    );
+    if (departure.refuse === undefined) this.#countUnlogged();
+    this.#depart(() => (departure.refuse === undefined ? departure.leave() : departure.refuse()));
   }
 
+  /** Only what waits for a registry that is away waits for long. */
   #arrangeHold(): void {
-    const { strict } = this.#parts;
-    const [first] = this.#queue;
-    if (strict === undefined || first === undefined || this.#hold !== undefined || this.#isOver !== undefined) return;
-    const ms = Math.max(0, first.since + strict.holdMs - performance.now());
+    const isAway = this.#stopListening !== undefined;
+    if (!isAway || this.#hold !== undefined || this.#isOver !== undefined) return;
+    const first = this.#queue.find(({ departure }) => departure.refuse !== undefined);
+    if (first === undefined) return;
+    const ms = Math.max(0, first.since + this.#parts.holdMs - performance.now());
     this.#hold = setTimeout(() => this.#endHold(), ms);
   }
 
   #retryLater(): void {
-    this.#stopListening ??= this.#parts.store?.onBack(() => this.#tryAgain());
+    this.#stopListening ??= this.#listen();
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
       this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs);
       this.#tryAgain();
     }, this.#retryMs).unref();
+  }
+
+  #listen(): () => void {
+    const { store } = this.#parts;
+    const stop = [store?.onBack(() => this.#tryAgain()), store?.onPromised(() => this.#leaveIfPromised())];
+    return () => {
+      for (const each of stop) each?.();
+    };
   }
 
   #tryAgain(): void {

@@ -108,7 +108,8 @@ export class PastStreams {
     // Whoever loses this answer may ask again.
     for (const event of told) host.ring.add(event);
     this.add(stream, sequence + told.length);
-    host.outbox.pass({ leave: () => this.#answer(sink, stream, [...events, ...told]) });
+    const answer = () => this.#answer(sink, stream, [...events, ...told]);
+    host.outbox.pass({ leave: answer, refuse: answer });
   }
 
   #answer(sink: ResponseSink, stream: string, events: readonly RetainedEvent[]): void {

@@ -26,8 +26,10 @@ export interface SessionHost {
   /** Sees to it that clients hear of lists that changed with their servers. */
   readonly listChecks?: ListChecks | undefined;
   readonly answerAsJson: boolean;
-  /** For how long a message waits for a registry that is away; without it, it leaves at once. */
-  readonly strict?: { readonly holdMs: number } | undefined;
+  /** For how long a message waits at most for a registry that is away, in milliseconds. */
+  readonly holdMs: number;
+  /** Whether it waits also while the registry is away from every node. */
+  readonly strict?: boolean;
   /** strict: a call that may not be run twice is noted before it runs. */
   readonly ledger?: "relaxed" | "strict";
   /** The format in which a session that begins is kept (src/model/formats.ts); the first, unless it says another. */
@@ -109,7 +111,8 @@ export class Session {
         state: this.#state,
         journal: stored?.record.journal ?? { initialize },
         stored,
-        strict: host.strict,
+        holdMs: host.holdMs,
+        strict: host.strict ?? false,
         ledger: host.ledger ?? "relaxed",
         leftUnlogged: (count) => host.leftUnlogged?.(id, count),
       },

@@ -84,7 +84,8 @@ export class SessionTransport implements McpTransport, CallHost {
     this.outbox = new Outbox({
       store: keeping?.store,
       state: keeping?.state,
-      strict: keeping?.strict,
+      holdMs: keeping?.holdMs ?? 0,
+      strict: keeping?.strict ?? false,
       unwritten: this.unwritten,
       carried: () => this.#standalone.written,
       isIdle: () => this.#calls.isIdle,

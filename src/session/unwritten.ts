@@ -67,6 +67,11 @@ export class Unwritten {
     if (!isUnwritten || this.#open.has(request)) this.#ended.add(request);
   }
 
+  /** Whether the registry may not know that a call has begun. */
+  hasBegun(request: string): boolean {
+    return this.#begun.has(request) || this.#taken?.changes.begun?.some((entry) => entry.request === request) === true;
+  }
+
   journal(changes: Partial<Journal>): void {
     this.#journal = { ...this.#journal, ...changes };
   }

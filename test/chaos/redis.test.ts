@@ -5,19 +5,22 @@ import { OwnersWatch } from "./owners-watch.ts";
 import { WorkingSession } from "./working-session.ts";
 
 const size = process.env.MOORING_FULL === "1" ? 60 : 12;
-const leaseMs = 5_000;
+const leaseMs = 3_000;
 
 let cluster: Cluster;
 let watch: OwnersWatch;
 let workers: WorkingSession[];
 beforeEach(async () => {
-  cluster = await startCluster({ nodes: 3, cuttableRedis: true });
+  cluster = await startCluster({ nodes: 3, cuttableRedis: true, args: ["--lease", `${leaseMs}ms`] });
+  // A node goes on by promises once it has listed the nodes a lease after it joined.
+  const known = new Promise((resolve) => setTimeout(resolve, leaseMs + 1_500));
   watch = new OwnersWatch(cluster);
   workers = await Promise.all(Array.from({ length: size }, () => WorkingSession.start(cluster.mcp, 100)));
   await cluster.waitFor(() => workers.every(({ acknowledged }) => acknowledged.length >= 3), {
     deadline: 20_000,
     what: "every session to have counted",
   });
+  await known;
 });
 afterEach(async () => {
   await Promise.all(workers.map((worker) => worker.stop()));

@@ -4,6 +4,7 @@ import {
   boundUntil,
   heldUntil,
   isOver,
+  isPromised,
   isUnbound,
   mayOwn,
   type Promised,
@@ -83,6 +84,15 @@ describe("beyond the lease", () => {
 
   test("a renewed lease needs no promise", () => {
     expect(mayOwn(renewed(later(4_000), lease), later(8_000))).toBe(true);
+  });
+
+  test("promises are told from the lease that still holds: only they say that nobody has the registry", () => {
+    expect(isPromised(right, start)).toBe(false);
+    const none = promisedBy(right, new Map<string, Promised>([["k3f9q2", { kind: "silent" }]]), start);
+    expect([mayOwn(none, start), isPromised(none, start)]).toEqual([true, false]);
+    const all = promisedBy(right, new Map([["k3f9q2", promised(start)]]), start);
+    expect([isPromised(all, start), isPromised(all, later(5_000))]).toEqual([true, false]);
+    expect(isPromised(renewed(later(100), lease), later(100))).toBe(false);
   });
 });
 

@@ -1,9 +1,10 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Ownership, type OwnershipParts } from "../../src/node/ownership.ts";
 import { PromisesMade } from "../../src/node/promises.ts";
 import type { NodeRecord } from "../../src/ports/registry.ts";
 
 const lease = 5_000;
+const renew = 1_000;
 let time = { monotonic: 100_000, wall: 1_760_000_000_000 };
 let ended = 0;
 
@@ -23,16 +24,19 @@ const other = (name: string): NodeRecord => ({
 function owner(parts: Partial<OwnershipParts> = {}): Ownership {
   const ownership = new Ownership({
     lease,
+    renew,
     policy: "resume",
     read: () => time,
     others: () => [],
     askPromise: async () => "silent",
+    askLease: () => {},
     onOver: () => {
       ended += 1;
     },
     ...parts,
   });
   ownership.renewed(time);
+  ownership.listed(time.monotonic + lease);
   return ownership;
 }
 
@@ -137,10 +141,141 @@ describe("an owner whose lease is not renewed", () => {
     expect(ownership.mayOwn()).toBe(false);
   });
 
+  test("goes on beyond a node that was dead for a lease only: it may have been started again", async () => {
+    let answer: "dead" | "silent" = "dead";
+    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    await ownership.notRenewed();
+    answer = "silent";
+    pass(lease * 0.9);
+    await ownership.notRenewed();
+    expect(ownership.mayOwn()).toBe(true);
+    pass(lease * 0.1);
+    expect(ownership.mayOwn()).toBe(false);
+  });
+
   test("has nothing to give up where nobody adopts", () => {
     const ownership = owner({ policy: "reject" });
     pass(100 * lease);
     expect(ownership.mayOwn()).toBe(true);
+  });
+});
+
+describe("a node that has just joined", () => {
+  const newcomer = (parts: Partial<OwnershipParts> = {}) => {
+    const ownership = new Ownership({
+      ...{ lease, renew, policy: "resume", read: () => time, others: () => [other("a")] },
+      ...{ askPromise: async () => "promised", askLease: () => {}, onOver: () => {} },
+      ...parts,
+    });
+    ownership.renewed(time);
+    return ownership;
+  };
+
+  test("is a newcomer for a lease, and again after its lease had run out in the registry", () => {
+    const ownership = newcomer();
+    expect(ownership.isNewcomer).toBe(true);
+    pass(lease * 0.9);
+    ownership.renewed(time);
+    expect(ownership.isNewcomer).toBe(true);
+    pass(lease * 0.1);
+    expect(ownership.isNewcomer).toBe(false);
+    ownership.renewed(time);
+    ownership.rejoined();
+    expect(ownership.isNewcomer).toBe(true);
+    expect(newcomer({ policy: "reject" }).isNewcomer).toBe(false);
+  });
+
+  test("does not go on by promises before it has listed the nodes a lease after that: one may live unlisted", async () => {
+    const ownership = newcomer();
+    pass(lease * 0.9);
+    ownership.listed(time.monotonic);
+    await ownership.notRenewed();
+    expect(ownership.isPromised).toBe(false);
+    pass(lease * 0.1);
+    expect(ownership.mayOwn()).toBe(false);
+
+    const later = newcomer();
+    pass(lease * 0.9);
+    later.renewed(time);
+    pass(lease * 0.1);
+    later.listed(time.monotonic);
+    await later.notRenewed();
+    pass(lease * 0.9);
+    expect(later.mayOwn()).toBe(true);
+  });
+});
+
+describe("whether the registry is gone for everybody", () => {
+  test("is true while every other node promises, and where there is no other", async () => {
+    let answer: "promised" | "silent" = "silent";
+    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    const told = vi.fn();
+    ownership.onPromised(told);
+    expect(ownership.isPromised).toBe(false);
+    await ownership.notRenewed();
+    expect(ownership.isPromised).toBe(false);
+    expect(told).not.toHaveBeenCalled();
+    pass(renew);
+    answer = "promised";
+    await ownership.notRenewed();
+    expect(ownership.isPromised).toBe(true);
+    expect(told).toHaveBeenCalledTimes(1);
+    pass(lease);
+    expect(ownership.isPromised).toBe(false);
+
+    const alone = owner();
+    await alone.notRenewed();
+    expect(alone.isPromised).toBe(true);
+    alone.renewed(time);
+    expect(alone.isPromised).toBe(false);
+    expect(owner({ policy: "reject" }).isPromised).toBe(true);
+  });
+
+  test("is asked as soon as a write fails or is late, and then often until all have promised", async () => {
+    vi.useFakeTimers();
+    try {
+      let answer: "promised" | "silent" = "silent";
+      const askPromise = vi.fn(async () => answer);
+      const askLease = vi.fn();
+      const ownership = owner({ others: () => [other("a")], askPromise, askLease });
+      const wait = async (ms: number) => {
+        pass(ms);
+        await vi.advanceTimersByTimeAsync(ms);
+      };
+      let end = (_written: string): void => {};
+      const watched = ownership.watch(
+        new Promise<string>((resolve) => {
+          end = resolve;
+        }),
+      );
+      await wait(90);
+      expect(askPromise).not.toHaveBeenCalled();
+      await wait(20);
+      expect([askPromise, askLease].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
+      ownership.doubt();
+      await wait(renew / 4);
+      await wait(renew / 4);
+      expect(askPromise).toHaveBeenCalledTimes(3);
+      answer = "promised";
+      await wait(renew / 4);
+      expect(ownership.isPromised).toBe(true);
+      await wait(renew / 2);
+      expect(askPromise).toHaveBeenCalledTimes(4);
+      await wait(renew / 2);
+      expect(askPromise).toHaveBeenCalledTimes(5);
+      end("written");
+      expect(await watched).toBe("written");
+      ownership.renewed(time);
+      await wait(lease / 2);
+      expect(askPromise).toHaveBeenCalledTimes(5);
+      await expect(ownership.watch(Promise.reject(new Error("away")))).rejects.toThrow("away");
+      expect(askPromise).toHaveBeenCalledTimes(6);
+      ownership.stop();
+      await wait(renew);
+      expect(askPromise).toHaveBeenCalledTimes(6);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

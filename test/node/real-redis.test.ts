@@ -16,6 +16,9 @@ let second: Serving;
 /** Signs of life so seldom that none falls into a test which counts commands. */
 const quiet = { relay: "off" as const, renew: 60_000, lease: 600_000 };
 
+/** A lease that a busy machine does not let run out, and that is soon over for a newcomer. */
+const soonKnown = { lease: 1_500, renew: 250 };
+
 function connectAdmin(url: string) {
   const client = createClient({ url });
   client.on("error", () => {});
@@ -140,7 +143,9 @@ describe("while Redis is away", () => {
   /** A Redis that a test may kill, and a node on it. */
   async function withOwnRedis(test: (own: Valkey, serving: Serving) => Promise<Valkey>): Promise<void> {
     let own = await startValkey();
-    const serving = await serve(new ConductedServer().definition, { redis: own.url, log });
+    const serving = await serve(new ConductedServer().definition, { redis: own.url, log, ...soonKnown });
+    // Before it has listed the nodes a lease after it joined, it does not know that it is alone.
+    await new Promise((resolve) => setTimeout(resolve, soonKnown.lease + 2 * soonKnown.renew));
     try {
       own = await test(own, serving);
     } finally {

@@ -79,7 +79,7 @@ beforeEach(async () => {
   };
   entries = new SessionEntries({
     ...{ keeps: true, registry, writes, generations, metrics: new NodeMetrics() },
-    ownership: { mayOwn: () => true } as never,
+    ownership: { mayOwn: () => true, watch: <T>(call: Promise<T>) => call } as never,
     owner: () => ({ owner: own, peer: undefined }),
     sessions: () => [...sessions.values()],
     session: (id) => sessions.get(id),

@@ -12,6 +12,8 @@ export class FakeStore implements SessionStore {
   /** What each write ends with, at once; undefined: the test ends it by {@link end}. */
   answers: Kept | undefined = "written";
   isOwner = true;
+  /** Whether the registry is gone for every node, while it is away. */
+  promised = true;
   /** Every write that was begun. */
   readonly begun: SessionChanges[] = [];
   /** What is kept after each write that succeeded, the first before any. */
@@ -21,6 +23,7 @@ export class FakeStore implements SessionStore {
   readonly #record: StoredSession["record"];
   readonly #writes: Write[] = [];
   readonly #listeners = new Set<() => void>();
+  readonly #promisedListeners = new Set<() => void>();
 
   constructor(stored: StoredSession) {
     this.#record = stored.record;
@@ -73,6 +76,21 @@ export class FakeStore implements SessionStore {
   onBack(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  isPromised(): boolean {
+    return this.promised;
+  }
+
+  onPromised(listener: () => void): () => void {
+    this.#promisedListeners.add(listener);
+    return () => this.#promisedListeners.delete(listener);
+  }
+
+  /** Every other node promises. */
+  promise(): void {
+    this.promised = true;
+    for (const listener of [...this.#promisedListeners]) listener();
   }
 
   /** The registry is back. */

@@ -278,6 +278,7 @@ function hostFor(sdk: Sdk, stage: Stage, more: Partial<SessionHost>): { host: Se
     retained: new RetainedEvents(),
     keepAlive: new KeepAlive(),
     holdBack: new HoldBack(),
+    holdMs: 10_000,
     answerAsJson: false,
     now: () => Date.now(),
     overflowed() {},

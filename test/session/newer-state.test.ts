@@ -32,7 +32,7 @@ function running(code: (session: SessionContext) => void | Promise<void>): Sessi
       await code(session);
       return new McpServer({ name: "skewed", version: "1" });
     }),
-    ...{ retained, keepAlive, holdBack, answerAsJson: false },
+    ...{ retained, keepAlive, holdBack, answerAsJson: false, holdMs: 10_000 },
     now: () => Date.now(),
     overflowed() {},
     serverFailed() {},

@@ -14,6 +14,8 @@ async function open(more: Partial<SessionHost> = {}): Promise<void> {
   kept = await KeptSession.open("v2", more);
 }
 
+/** So long that everything has left which need not wait. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
 const announced = (sink: FakeSink) => messagesOf(sink).map(({ params }) => (params as { data: { n: number } }).data.n);
 
 describe("a call that changes nothing", () => {
@@ -177,12 +179,98 @@ describe("while the registry is away", () => {
     expect(kept.store.stored.events).toHaveLength(1_000);
   });
 
+  test("an answer waits as long as another node may have it, and leaves as soon as all have promised", async () => {
+    await open();
+    kept.store.promised = false;
+    kept.store.answers = "unavailable";
+    const sinks = [kept.call("count"), kept.call("count")];
+    await eventually(() => expect(kept.store.begun.length).toBeGreaterThan(0));
+    await turn();
+    expect(sinks.map(({ headersSent }) => headersSent)).toEqual([false, false]);
+    kept.store.promise();
+    for (const sink of sinks) await kept.ended(sink);
+    expect(sinks.map(textOf)).toEqual(["1", "2"]);
+    // From now on nobody waits.
+    expect(await kept.callText("count")).toBe("3");
+    kept.store.promised = false;
+    const late = kept.call("count");
+    await turn();
+    expect(late.headersSent).toBe(false);
+    kept.store.back();
+    expect(textOf(await kept.ended(late))).toBe("4");
+    expect(kept.store.stored.state).toEqual({ count: '{"d":4}' });
+  });
+
+  test("a call that nobody promised for fails after the hold time, and says that its changes are not kept", async () => {
+    await open({ holdMs: 60 });
+    kept.store.promised = false;
+    kept.store.answers = "unavailable";
+    const sink = await kept.ended(kept.call("count"));
+    expect(messagesOf(sink)).toMatchObject([{ result: { isError: true } }]);
+    expect(textOf(sink)).toMatch(/could not be kept/);
+  });
+
+  test("a hold of no time fails no call while the registry answers, however slowly", async () => {
+    await open({ holdMs: 0 });
+    kept.store.answers = undefined;
+    const sink = kept.call("count");
+    const write = await kept.store.next();
+    await turn();
+    write.end("written");
+    expect(textOf(await kept.ended(sink))).toBe("1");
+  });
+
+  test("what only reads waits for nothing, unless its session has something unwritten", async () => {
+    await open();
+    kept.store.promised = false;
+    kept.store.answers = "unavailable";
+    expect(await kept.callText("echo")).toBe("echo");
+    kept.call("count");
+    const sink = kept.call("echo");
+    await turn();
+    expect(sink.headersSent).toBe(false);
+  });
+
+  test("the head of an answer waits likewise until its call is noted, for the hold time at most", async () => {
+    await open({ holdMs: 200 });
+    kept.store.promised = false;
+    kept.store.answers = "unavailable";
+    const first = kept.call("change");
+    await eventually(() => expect(kept.store.begun).toHaveLength(1));
+    await turn();
+    expect(first.headersSent).toBe(false);
+    await eventually(() => expect(first.headersSent).toBe(true));
+    const second = kept.call("change");
+    await eventually(() => expect(kept.store.begun.length).toBeGreaterThan(1));
+    expect(second.headersSent).toBe(false);
+    kept.store.promise();
+    await eventually(() => expect(second.headersSent).toBe(true));
+    await kept.stage.end();
+    await kept.stage.end();
+    await kept.ended(first);
+    await kept.ended(second);
+  });
+
+  test("a message on the standalone stream waits for longer: the next owner may give its number to another", async () => {
+    await open({ holdMs: 60 });
+    const stream = kept.listen();
+    kept.store.promised = false;
+    kept.store.answers = "unavailable";
+    void kept.stage.announce[0]?.(1);
+    const sink = await kept.ended(kept.call("count"));
+    expect(textOf(sink)).toMatch(/could not be kept/);
+    expect(announced(stream)).toEqual([]);
+    kept.store.promise();
+    expect(announced(stream)).toEqual([1]);
+  });
+
   test("with strict durability an answer waits, and leaves if it is back in time", async () => {
-    await open({ strict: { holdMs: 10_000 } });
+    await open({ strict: true });
     kept.store.answers = "unavailable";
     const sink = kept.call("count");
     await eventually(() => expect(kept.store.begun).toHaveLength(1));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    kept.store.promise();
+    await turn();
     expect(sink.headersSent).toBe(false);
     kept.store.back();
     await kept.ended(sink);
@@ -190,7 +278,7 @@ describe("while the registry is away", () => {
   });
 
   test("with strict durability a call fails after the hold time, and says that its changes are not kept", async () => {
-    await open({ strict: { holdMs: 60 } });
+    await open({ strict: true, holdMs: 60 });
     kept.store.answers = "unavailable";
     const sink = await kept.ended(kept.call("count"));
     expect(messagesOf(sink)).toMatchObject([{ result: { isError: true } }]);
@@ -229,6 +317,38 @@ describe("a session that is another node's", () => {
     await kept.session.close("owner-lost");
     expect(messagesOf(sink)).toMatchObject([{ id: 1, result: { isError: true } }]);
     expect(textOf(sink)).toMatch(/may or may not have run/);
+  });
+
+  test("answers each call in flight whose head had not left: without a word its client takes it for never begun", async () => {
+    await open();
+    kept.store.answers = undefined;
+    const noted = kept.call("look");
+    (await kept.store.next()).end("written");
+    await eventually(() => expect(noted.headersSent).toBe(true));
+    // One runs and is not noted yet, one is answered and not written yet, one has just begun.
+    const running = kept.call("change");
+    await kept.store.next();
+    const answered = kept.call("count");
+    const young = kept.call("change");
+    await turn();
+    await kept.session.close("owner-lost");
+    for (const sink of [running, answered, young]) {
+      expect(sink).toMatchObject({ status: 200, ended: true });
+      expect(messagesOf(sink)).toMatchObject([{ result: { isError: true } }]);
+      expect(textOf(sink)).toMatch(/may or may not have run/);
+    }
+    // This one's client asks the next owner, which knows of the call.
+    expect([noted.ended, messagesOf(noted)]).toEqual([true, []]);
+  });
+
+  test("answers a call whose head had left although nobody could note that it runs", async () => {
+    await open();
+    kept.store.answers = "unavailable";
+    const sink = kept.call("change");
+    await eventually(() => expect(sink.headersSent).toBe(true));
+    await kept.session.close("owner-lost");
+    expect(messagesOf(sink)).toMatchObject([{ result: { isError: true } }]);
+    expect(sink.ended).toBe(true);
   });
 
   test("ends its streams without a last word, so that their clients ask elsewhere", async () => {

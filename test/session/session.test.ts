@@ -21,6 +21,7 @@ function open(server: McpServerLike): Promise<Session> {
     retained: new RetainedEvents(),
     keepAlive: new KeepAlive(),
     holdBack: new HoldBack(),
+    holdMs: 10_000,
     answerAsJson: false,
     now: () => 0,
     overflowed() {},

@@ -20,6 +20,7 @@ import { RegistryLink, unavailable } from "./sim-registry.ts";
 import { times, type World } from "./world.ts";
 
 const never: Reading = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
+const ever: Reading = { monotonic: Number.POSITIVE_INFINITY, wall: Number.POSITIVE_INFINITY };
 
 /** One start of a node. */
 export class SimNode {
@@ -295,7 +296,7 @@ export class SimNode {
     );
     if (answer === "promised") return { kind: "promised", until: held };
     if (answer !== "refused") return { kind: "silent" };
-    return rules.promisesExpire ? { kind: "promised", until: held } : { kind: "dead" };
+    return { kind: "promised", until: rules.promisesExpire ? held : ever };
   }
 
   /** Sessions in use get their full TTL again. */

@@ -6,11 +6,15 @@ export interface CuttableProxy {
   readonly port: number;
   /** From now on nothing passes on the connections of this moment, and neither end is told. New ones work. */
   cut(): void;
+  /** As {@link cut}, and nothing passes on new ones either, until {@link unblock}. */
+  block(): void;
+  unblock(): void;
   stop(): Promise<void>;
 }
 
 export async function startCuttableProxy(toPort: number): Promise<CuttableProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
+  let isBlocked = false;
   const server = createServer((front) => {
     const back = connect(toPort, "127.0.0.1");
     const pair = [front, back] as const;
@@ -23,16 +27,25 @@ export async function startCuttableProxy(toPort: number): Promise<CuttableProxy>
         pairs.delete(pair);
       });
     }
-    front.pipe(back).pipe(front);
+    if (!isBlocked) front.pipe(back).pipe(front);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = (): void => {
+    for (const [front, back] of pairs) {
+      front.unpipe(back).resume();
+      back.unpipe(front).resume();
+    }
+  };
   return {
     port: (server.address() as AddressInfo).port,
-    cut() {
-      for (const [front, back] of pairs) {
-        front.unpipe(back).resume();
-        back.unpipe(front).resume();
-      }
+    cut,
+    block() {
+      isBlocked = true;
+      cut();
+    },
+    unblock() {
+      isBlocked = false;
+      for (const [front] of pairs) front.destroy();
     },
     async stop() {
       for (const [front] of pairs) front.destroy();
