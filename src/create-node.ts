@@ -348,8 +348,8 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     const offers =
       peering && new Offers({ peering, registry, own: tag, members: () => members.all(), roundMs: holdMs, log });
     finder = new Finder({
-      ...{ keeper, registry, nodes: members, relays, notes, offers, generations, promises, policy, holdMs },
-      ...{ incarnation, metrics, now },
+      ...{ keeper, registry, nodes: members, relays, notes, offers, generations, promises, ownership },
+      ...{ policy, holdMs, incarnation, metrics, now },
     });
     const { authenticate } = definition;
     endpoint = new McpEndpoint({ keeper, finder, notes, holdMs, access, authenticate, metrics, log, now });

@@ -22,8 +22,11 @@ export type RegistryAnswer =
   | {
       readonly owner: Owner;
       readonly epoch: number;
-      /** `up`: its lease holds. `over`: its lease is over, or another start of its node joined. `self`: this very node. */
-      readonly ownerIs: "up" | "over" | "self";
+      /**
+       * `up`: its lease holds. `over`: its lease is over. `gone`: it left, or another start of its node joined. `self`:
+       * this very node.
+       */
+      readonly ownerIs: "up" | "over" | "gone" | "self";
       /** Whether a refused connection proves that the owner is gone. */
       readonly ownerIsDirect: boolean;
       /** Whether requests can be passed to the owner: relays are on, and it has a peer link. */
@@ -55,6 +58,11 @@ export interface Knowledge {
    * promised so, or the registry was away a moment ago and has nothing of it.
    */
   readonly quiet?: boolean;
+  /**
+   * Whether this node joined less than a lease ago. An owner that is silent may live by the promises of nodes that lost
+   * the registry with it, and did not ask this one.
+   */
+  readonly isNewcomer?: boolean;
 }
 
 /** Where a request goes. */
@@ -88,24 +96,26 @@ export function locate(known: Knowledge): Location {
   }
 
   const { owner, ownerIs, ownerIsDirect, canRelay } = known.registry;
-  if (ownerIs === "self") return adoption(known, known.registry);
+  if (ownerIs === "self" || ownerIs === "gone") return adoption(known, known.registry);
   const answer = known.answers?.get(owner.tag);
   // Asked also when its lease is over: while the registry is away for everybody, an owner goes on without.
   if (answer === undefined && canRelay) return { kind: "relay", to: owner.tag };
   // The owner itself doesn't hold it (any more).
-  if (answer === "not-here" || ownerIs === "over") return adoption(known, known.registry);
+  if (answer === "not-here") return adoption(known, known.registry);
   if (answer === "refused" && ownerIsDirect) return adoption(known, known.registry);
+  if (ownerIs === "over") return adoption(known, known.registry, known.isNewcomer);
   // Relays are off, or its node has no peer link: it lives, and waiting changes nothing.
   if (answer === undefined) return { kind: "refuse", reason: "misrouted", owner };
   return undecided(known, owner);
 }
 
-function adoption(known: Knowledge, found: Exclude<RegistryAnswer, string>): Location {
+/** @param mayLive whether the owner may live, and hold the session */
+function adoption(known: Knowledge, found: Exclude<RegistryAnswer, string>, mayLive = false): Location {
   const { owner, epoch, pinned } = found;
   const gone: Location = { kind: "refuse", reason: "owner-gone", owner };
   if (known.policy === "reject") return gone;
   // Its owner may well live: that it can't be adopted then is no reason to say that it is gone.
-  if (known.quiet === true) return { kind: "wait", owner };
+  if (known.quiet === true || mayLive) return { kind: "wait", owner };
   return pinned === undefined ? { kind: "adopt", epoch, owner } : gone;
 }
 

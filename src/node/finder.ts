@@ -4,11 +4,14 @@ import type { RefusalReason } from "../model/refusal.ts";
 import { parseSessionId } from "../model/session-id.ts";
 import type { Principal, Registry, SessionRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
+import { isLocalUrl } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Generations } from "./generations.ts";
+import type { Members } from "./members.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Offered, Offers } from "./offers.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
+import type { Ownership } from "./ownership.ts";
 import { isSame } from "./principals.ts";
 import type { PromisesMade } from "./promises.ts";
 import type { ReachableNodes, Relays } from "./relays.ts";
@@ -17,7 +20,7 @@ import type { SessionKeeper } from "./session-keeper.ts";
 export interface FinderParts {
   readonly keeper: SessionKeeper;
   readonly registry: Registry;
-  readonly nodes: ReachableNodes;
+  readonly nodes: ReachableNodes & Pick<Members, "knownAs" | "hasLeft">;
   /** Absent where misrouted requests are refused instead of passed on. */
   readonly relays: Relays | undefined;
   /** Where sessions were found last, and where they went from here. */
@@ -26,6 +29,7 @@ export interface FinderParts {
   readonly offers: Offers | undefined;
   readonly generations: Generations;
   readonly promises: PromisesMade;
+  readonly ownership: Pick<Ownership, "isNewcomer">;
   readonly policy: "resume" | "reject";
   /** For how long a request waits while it can't be decided: milliseconds. */
   readonly holdMs: number;
@@ -143,7 +147,7 @@ export class Finder {
     { id, body, caller }: Wanted,
     leftMs: () => number,
   ): Promise<Found | { readonly kind: "undecided"; readonly owner: Owner | undefined }> {
-    const { keeper, relays, notes, generations, promises, policy, now } = this.#parts;
+    const { keeper, relays, notes, generations, promises, ownership, policy, now } = this.#parts;
     const answers = new Map<string, PeerAnswer>();
     const reachable = (tag: string | undefined) => (relays?.canReach(tag) === true ? tag : undefined);
     const isParked = keeper.parked.has(id);
@@ -164,6 +168,7 @@ export class Finder {
         registry: asked?.answer,
         policy,
         quiet: owner === undefined ? generations.incomplete : generations.quiet || promises.holds(owner.incarnation),
+        isNewcomer: ownership.isNewcomer,
       });
       switch (location.kind) {
         case "here":
@@ -232,7 +237,7 @@ export class Finder {
 
   /** What the registry says of a session. */
   async #ask(id: string): Promise<Asked> {
-    const { keeper, registry, generations, relays, incarnation, metrics } = this.#parts;
+    const { keeper, registry, nodes, generations, relays, incarnation, metrics } = this.#parts;
     // Whatever a client makes up: the registry need not be asked about what no node can have minted.
     if (parseSessionId(id) === undefined) return { answer: "none" };
     try {
@@ -254,8 +259,8 @@ export class Finder {
         record,
         answer: {
           ...{ owner, epoch, pinned },
-          ownerIs: self ? "self" : up ? "up" : "over",
-          ownerIsDirect: up && node.direct === true,
+          ownerIs: self ? "self" : followed || nodes.hasLeft(owner.incarnation) ? "gone" : up ? "up" : "over",
+          ownerIsDirect: (up ? node : nodes.knownAs(owner))?.direct ?? isLocalUrl(peer ?? ""),
           canRelay: relays !== undefined && !self && !followed && (up ? node.peer : peer) !== undefined,
         },
       };

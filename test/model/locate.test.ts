@@ -8,6 +8,7 @@ const home = owner.tag;
 
 const up = { owner: other, epoch: 3, ownerIs: "up", ownerIsDirect: true, canRelay: true } as const;
 const over = { ...up, ownerIs: "over", ownerIsDirect: false } as const;
+const left = { ...up, ownerIs: "gone", ownerIsDirect: false } as const;
 const self = { ...up, ownerIs: "self", ownerIsDirect: false, canRelay: false } as const;
 const said = (...answers: [string, PeerAnswer][]) => new Map(answers);
 const elsewhere = { local: false, policy: "resume" } as const;
@@ -57,6 +58,7 @@ const byOwner: readonly [name: string, registry: RegistryAnswer, answer: PeerAns
   ["it is silent, and its lease is over", over, "silent", adopt],
   ["its lease is over, and nobody can be asked", { ...over, canRelay: false }, undefined, adopt],
   ["it is this node, which gave the session up", self, undefined, adopt],
+  ["it left, or another start of its node joined", left, undefined, adopt],
 ];
 
 describe("a session whose owner can't serve it", () => {
@@ -69,6 +71,24 @@ describe("a session whose owner can't serve it", () => {
     const answers = answer === undefined ? said() : said([other.tag, answer]);
     const known = { ...elsewhere, policy: "reject" as const, registry, answers };
     expect(locate(known)).toEqual(goes.kind === "adopt" ? gone : misrouted);
+  });
+
+  test.each(byOwner)("is adopted by a newcomer only if it is proven that no promise keeps its owner: %s", (...row) => {
+    const [, registry, answer, goes] = row;
+    const answers = answer === undefined ? said() : said([other.tag, answer]);
+    const isMerelyOver = registry === over && answer === "silent";
+    const isUnasked = typeof registry === "object" && registry.ownerIs === "over" && !registry.canRelay;
+    expect(locate({ ...elsewhere, registry, answers, isNewcomer: true })).toEqual(
+      isMerelyOver || isUnasked ? wait : goes,
+    );
+  });
+
+  test("waits for a pinned one too, as long as its owner may live", () => {
+    const pinned = { ...over, pinned: "holds a socket" };
+    const answers = said([other.tag, "silent"]);
+    expect(locate({ ...elsewhere, registry: pinned, answers, isNewcomer: true })).toEqual(wait);
+    expect(locate({ ...elsewhere, registry: pinned, answers, quiet: true })).toEqual(wait);
+    expect(locate({ ...elsewhere, registry: pinned, answers })).toEqual(gone);
   });
 
   test("is never adopted if it is pinned", () => {
@@ -102,7 +122,7 @@ test("whatever nodes and registry say, a look ends: each node asked once, three 
   const found = fc.record({
     owner: fc.constantFrom(owner, other),
     epoch: fc.constant(1),
-    ownerIs: fc.constantFrom("up" as const, "over" as const, "self" as const),
+    ownerIs: fc.constantFrom("up" as const, "over" as const, "gone" as const, "self" as const),
     ownerIsDirect: fc.boolean(),
     canRelay: fc.boolean(),
   });
@@ -113,13 +133,14 @@ test("whatever nodes and registry say, a look ends: each node asked once, three 
     registry: fc.oneof(fc.constantFrom("none" as const, "unreachable" as const), found),
     policy: fc.constantFrom("resume" as const, "reject" as const),
     quiet: fc.boolean(),
+    isNewcomer: fc.boolean(),
   });
   fc.assert(
-    fc.property(world, ({ home, note, answers: given, registry, policy, quiet }) => {
+    fc.property(world, ({ home, note, answers: given, registry, policy, quiet, isNewcomer }) => {
       const answers = new Map<string, PeerAnswer>();
       let asked: RegistryAnswer | undefined;
       for (let turn = 0; turn < 6; turn += 1) {
-        const goes = locate({ local: false, home, note, answers, registry: asked, policy, quiet });
+        const goes = locate({ local: false, home, note, answers, registry: asked, policy, quiet, isNewcomer });
         if (goes.kind === "ask-registry") {
           expect(asked).toBeUndefined();
           asked = registry;

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { mintSessionId } from "../../src/model/session-id.ts";
 import type { Exchange } from "../../src/node/exchange.ts";
 import { Finder, type FinderParts } from "../../src/node/finder.ts";
@@ -15,6 +15,9 @@ const exchange = { method: "POST", sink: { destroyed: false } } as unknown as Ex
 let generations: { quiet: boolean; incomplete: boolean; check(): Promise<void> };
 let find: () => Promise<SessionRecord | undefined>;
 let listed: NodeRecord | undefined;
+/** What the looking node knows of itself, and of the owner. */
+let isNewcomer: boolean;
+let hasLeft: boolean;
 
 const node: NodeRecord = {
   ...home,
@@ -26,6 +29,7 @@ beforeEach(() => {
   generations = { quiet: false, incomplete: false, check: async () => {} };
   find = async () => ({ id, owner: home, epoch: 4, createdAt: 0, peer: node.peer });
   listed = node;
+  isNewcomer = hasLeft = false;
 });
 
 /** The registry comes back without its entries, which its generation tells from then on. */
@@ -52,10 +56,15 @@ function finder(...outcomes: RelayOutcome[]) {
     },
     notes: new OwnerNotes(),
     registry: { find: () => find(), node: async () => listed },
-    nodes: { byTag: () => node },
-    relays: { canReach: () => true, send },
+    nodes: { byTag: () => node, knownAs: () => undefined, hasLeft: () => hasLeft },
+    relays: { canReach: () => listed !== undefined, send },
     generations,
     promises: { holds: () => false },
+    ownership: {
+      get isNewcomer() {
+        return isNewcomer;
+      },
+    },
     ...{ policy: "resume", holdMs: 0, incarnation: "own", metrics: new NodeMetrics(), now: () => 0 },
   };
   return { finder: new Finder(parts as unknown as FinderParts), send, adopt };
@@ -117,4 +126,42 @@ test("that the registry was away a moment ago keeps nobody from adopting what it
   generations.incomplete = true;
   await found.find(exchange, wanted);
   expect(adopt).toHaveBeenCalledWith(id, 4);
+});
+
+describe("a session whose owner's lease is over", () => {
+  const elsewhere = "http://10.0.0.1:1";
+  beforeEach(() => {
+    listed = undefined;
+  });
+
+  test.each<[string, RelayOutcome, string, adopts: boolean]>([
+    ["is silent: it may live by promises that this node was not asked for", "silent", elsewhere, false],
+    ["refuses connections at an address that may be a proxy's", "refused", elsewhere, false],
+    ["refuses connections at an address that it bound itself", "refused", "http://127.0.0.1:1", true],
+    ["does not hold it any more", "not-here", elsewhere, true],
+  ])("is adopted by a newcomer only for certain. Its owner %s", async (_name, said, peer, adopts) => {
+    isNewcomer = true;
+    find = async () => ({ id, owner: home, epoch: 4, createdAt: 0, peer });
+    const { finder: found, adopt } = finder(said);
+    await found.find(exchange, wanted);
+    expect(adopt.mock.calls).toEqual(adopts ? [[id, 4]] : []);
+  });
+
+  test("is adopted by a newcomer when the owner has left, or its name has another start", async () => {
+    isNewcomer = hasLeft = true;
+    const { finder: found, send, adopt } = finder();
+    await found.find(exchange, wanted);
+    hasLeft = false;
+    listed = { ...node, incarnation: "two" };
+    await found.find(exchange, wanted);
+    expect(adopt).toHaveBeenCalledTimes(2);
+    // It is passed to the node of that name, as its home, and not to what is gone.
+    expect(send).toHaveBeenCalledTimes(1);
+  });
+
+  test("is adopted from a silent one by a node that has been a member for a lease", async () => {
+    const { finder: found, adopt } = finder("silent");
+    await found.find(exchange, wanted);
+    expect(adopt).toHaveBeenCalledWith(id, 4);
+  });
 });
