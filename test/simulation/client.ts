@@ -1,10 +1,13 @@
 import { edge } from "./network.ts";
 import { Process, until, type Work } from "./process.ts";
-import type { Answer, Ask, Request } from "./requests.ts";
+import { type Answer, type Ask, homeOf, type Request } from "./requests.ts";
 import type { World } from "./world.ts";
 
 /** A client that has heard nothing for so long gives up. */
 const patienceMs = 40_000;
+
+/** Where nothing goes wrong, no call waits so long for a move. */
+const noticedMs = 3_000;
 
 interface Ended {
   readonly answer: Answer | { readonly kind: "refused-connection" } | { readonly kind: "gave-up" };
@@ -25,12 +28,18 @@ export class Client {
   servedSince = Number.NEGATIVE_INFINITY;
   /** Whether faults are over: then it only counts. */
   settling = false;
+  /** Until when it does nothing, so that its session may be parked. */
+  #restsUntil = 0;
+  /** Whether nothing may fail, because nothing goes wrong. */
+  readonly #failsNever: boolean;
 
-  constructor(world: World, number: number) {
+  constructor(world: World, number: number, { failsNever }: { readonly failsNever: boolean }) {
     this.#world = world;
     this.#number = number;
+    this.#failsNever = failsNever;
     this.#process = new Process(world.scheduler);
     this.#process.do(this.#live());
+    if (world.random.chance(0.3)) this.#process.do(this.#callMore());
   }
 
   /** Its session, while it has one that has to be served. */
@@ -50,7 +59,8 @@ export class Client {
   }
 
   *#live(): Work<void> {
-    const { random, observer } = this.#world;
+    const { random, observer, scheduler } = this.#world;
+    if (random.chance(0.4)) yield* this.#pause(random.between(0, 12_000));
     for (;;) {
       yield* this.#pause(random.between(100, 900));
       const id = this.#id;
@@ -59,12 +69,16 @@ export class Client {
         continue;
       }
       const facts = observer.of(id);
+      if (!this.settling && random.chance(0.05)) {
+        this.#restsUntil = scheduler.now + random.between(2_000, 6_000);
+        yield* this.#rest();
+      }
       if (!this.settling && !facts.closing && random.chance(0.03)) {
         facts.closing = true;
         yield* this.#send({ session: id, ask: { kind: "close" } });
       } else yield* this.#call(id);
       // What it ended, or what two faults at once may have taken, makes room for another session.
-      if (facts.closing || facts.excused !== undefined) {
+      if (facts.closing || facts.mayEnd || facts.excused !== undefined) {
         if (facts.closing) this.#ended.push(id);
         this.#id = undefined;
         this.servedSince = Number.NEGATIVE_INFINITY;
@@ -72,16 +86,31 @@ export class Client {
     }
   }
 
+  /** Some clients have more than one call under way. */
+  *#callMore(): Work<void> {
+    while (!this.settling) {
+      yield* this.#pause(this.#world.random.between(50, 600));
+      yield* this.#rest();
+      if (this.#id !== undefined) yield* this.#call(this.#id);
+    }
+  }
+
+  *#rest(): Work<void> {
+    const { scheduler } = this.#world;
+    if (this.#restsUntil > scheduler.now) yield* this.#pause(this.#restsUntil - scheduler.now);
+  }
+
   *#begin(): Work<void> {
     const { random, nodes, network } = this.#world;
     const tag = random.pick([...nodes.keys()]);
     const id = `${tag}.${this.#number}-${this.#calls++}`;
+    const isPinned = random.chance(0.04);
     const opened = yield* until<boolean>((done) => {
       this.#world.scheduler.after(3_000, () => done(false));
       network.carry(edge, tag, () => {
         const node = nodes.get(tag);
         node?.process.handle(() =>
-          node.process.do(node.finding.open(id), (did) => network.carry(tag, edge, () => done(did))),
+          node.process.do(node.adopting.open(id, isPinned), (did) => network.carry(tag, edge, () => done(did))),
         );
       });
     });
@@ -106,6 +135,12 @@ export class Client {
       ended = yield* this.#send({ session: id, ask: ended.head ? { kind: "resume", call } : ask });
     }
     const { answer } = ended;
+    const waited = scheduler.now - began - ms;
+    const { closing, mayEnd } = observer.of(id);
+    if (this.#failsNever && waited > noticedMs && !closing && !mayEnd) {
+      observer.fail(`nothing went wrong, and call ${call} of ${id} waited ${Math.round(waited)} ms`);
+    }
+    this.#check(id, `call ${call}`, answer);
     if (answer.kind === "count") observer.acknowledge(id, answer.count, floor);
     if (answer.kind === "count" || answer.kind === "done") this.servedSince = Math.max(this.servedSince, began);
   }
@@ -114,10 +149,20 @@ export class Client {
     const { random, observer } = this.#world;
     const facts = observer.of(id);
     while (this.#id === id) {
+      yield* this.#rest();
+      if (this.#id !== id) return;
       const { answer } = yield* this.#send({ session: id, ask: { kind: "listen", after: facts.notified } });
+      this.#check(id, "a stream", answer);
       if (answer.kind === "events") for (const { sequence, json } of answer.events) observer.notify(id, sequence, json);
       yield* this.#pause(random.between(100, answer.kind === "events" ? 700 : 2_000));
     }
+  }
+
+  #check(id: string, what: string, { kind }: Ended["answer"]): void {
+    if (!this.#failsNever || kind === "count" || kind === "done" || kind === "events") return;
+    const { observer } = this.#world;
+    const { closing, mayEnd } = observer.of(id);
+    if (!closing && !mayEnd) observer.fail(`nothing went wrong, and ${what} of ${id} failed: ${kind}`);
   }
 
   #pause(ms: number): Work<void> {
@@ -127,7 +172,7 @@ export class Client {
   /** Through the edge: to the session's home by its tag, or to any node; to another one where nobody listens. */
   *#send(request: Request): Work<Ended> {
     const { random, nodes } = this.#world;
-    const home = request.session.slice(0, request.session.indexOf("."));
+    const home = homeOf(request.session);
     const tags = random.shuffled([...nodes.keys()]);
     const order = random.chance(0.6) ? [home, ...tags.filter((tag) => tag !== home)] : tags;
     for (const tag of order) {
@@ -152,7 +197,8 @@ export class Client {
       const arrive = () => {
         const node = nodes.get(tag);
         const reply = (said: Ended["answer"]) => network.carry(tag, edge, () => done(said), { lost });
-        if (node === undefined || node.process.isGone || !node.isMember) return reply({ kind: "refused-connection" });
+        if (node === undefined || node.process.isGone || !node.isMember || node.isStopping)
+          return reply({ kind: "refused-connection" });
         observer.note(() => `${node.incarnation} gets ${JSON.stringify(request)}`);
         const forget = node.process.onGone(() => scheduler.after(1, () => done({ kind: "broken" })));
         const passHead = () =>

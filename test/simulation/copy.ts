@@ -7,6 +7,15 @@ import type {
   StoredSession,
 } from "../../src/ports/registry.ts";
 import { standaloneStream } from "../../src/registry/event-log.ts";
+import type { Run } from "./observer.ts";
+
+export interface CopyStart {
+  readonly createdAt: number;
+  /** By its node's clock. */
+  readonly now: number;
+  readonly isPinned: boolean;
+  readonly shape: number;
+}
 
 /** A session's in-process state on a node. */
 export class Copy {
@@ -19,7 +28,20 @@ export class Copy {
   /** How many of them may leave. */
   sent = 0;
   /** Calls that run, or whose answer did not leave. */
-  readonly calls = new Set<string>();
+  readonly calls = new Map<string, Run>();
+  /** Requests that are open, and when the last one came or ended, by its node's clock. */
+  requests = 0;
+  usedAt: number;
+  /** Since when it is on this node, by its clock. */
+  readonly since: number;
+  /** Whether its server said that its state can't move. */
+  readonly isPinned: boolean;
+  /** The version of the state's shape, which is that of the app that holds it. */
+  readonly shape: number;
+  /** Whether somebody leads it out of its node. */
+  isLeaving = false;
+  /** Counts starts of its task: an earlier one ends. */
+  taskStarts = 0;
   /** Calls that an earlier owner began. */
   readonly begunBefore = new Set<string>();
   /** Counts changes; `written`: up to which the registry has them. */
@@ -37,15 +59,18 @@ export class Copy {
   readonly #ended = new Set<string>();
   #eventsWritten = 0;
 
-  constructor(id: string, fence: Fence, createdAt: number) {
+  constructor(id: string, fence: Fence, { createdAt, now, isPinned, shape }: CopyStart) {
     this.id = id;
     this.fence = fence;
     this.createdAt = createdAt;
+    this.since = this.usedAt = now;
+    this.isPinned = isPinned;
+    this.shape = shape;
   }
 
-  static restored({ record, state, events, ledger }: StoredSession): Copy {
-    const { id, owner, epoch, createdAt } = record;
-    const copy = new Copy(id, { owner, epoch }, createdAt);
+  static restored({ record, state, events, ledger }: StoredSession, now: number, shape: number): Copy {
+    const { id, owner, epoch, createdAt, pinned } = record;
+    const copy = new Copy(id, { owner, epoch }, { createdAt, now, isPinned: pinned !== undefined, shape });
     copy.count = Number(state.count ?? 0);
     copy.events.push(...events);
     copy.sent = events.length;
@@ -55,8 +80,8 @@ export class Copy {
   }
 
   record(peer: string): SessionRecord {
-    const { id, createdAt, fence } = this;
-    return { id, createdAt, ...fence, peer };
+    const { id, createdAt, fence, isPinned } = this;
+    return { id, createdAt, ...fence, peer, pinned: isPinned ? "why" : undefined };
   }
 
   announce(at: number): LoggedEvent {
@@ -68,6 +93,7 @@ export class Copy {
   }
 
   begin(request: string, at: number): void {
+    if (this.#ledger.has(request)) return;
     const entry = { request, hash: request, stream: request, method: "tools/call", repeatable: false, at };
     this.#ledger.set(request, { entry, isWritten: false });
     this.version += 1;
@@ -95,7 +121,12 @@ export class Copy {
     const begun = [...this.#ledger.values()].filter(({ isWritten }) => !isWritten);
     const ended = [...this.#ended];
     return {
-      changes: { state: { count: String(this.count) }, events, begun: begun.map(({ entry }) => entry), ended },
+      changes: {
+        state: { count: String(this.count), shape: String(this.shape) },
+        events,
+        begun: begun.map(({ entry }) => entry),
+        ended,
+      },
       kept: (at) => {
         this.written = Math.max(this.written, version);
         this.keptAt = at;

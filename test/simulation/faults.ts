@@ -1,3 +1,4 @@
+import { type Meet, moments } from "./moments.ts";
 import { NodeClock } from "./node-clock.ts";
 import { SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
@@ -10,6 +11,9 @@ export interface FaultCount {
 
 export const faultKinds = [
   "crash",
+  "crash in a move",
+  "freeze in a move",
+  "delay in a move",
   "restart",
   "freeze within the lease",
   "freeze beyond the lease",
@@ -53,12 +57,13 @@ export class Faults {
     this.#kinds = kinds;
   }
 
-  /** Starts a node at an address, with clocks of its own. */
-  start(tag: string): SimNode {
+  /** Starts a node at an address, with clocks of its own, and the app that ran there before, or a newer one. */
+  start(tag: string, app?: number): SimNode {
     const { random, scheduler, nodes } = this.#world;
-    const before = nodes.get(tag)?.clock;
-    const clock = before ?? new NodeClock(scheduler, 1 + random.between(-0.01, 0.01), random.between(-20_000, 20_000));
-    const node = new SimNode(this.#world, tag, ++this.#starts, clock);
+    const before = nodes.get(tag);
+    const clock =
+      before?.clock ?? new NodeClock(scheduler, 1 + random.between(-0.01, 0.01), random.between(-20_000, 20_000));
+    const node = new SimNode(this.#world, tag, { start: ++this.#starts, clock, app: app ?? before?.app ?? 1 });
     nodes.set(tag, node);
     return node;
   }
@@ -66,6 +71,7 @@ export class Faults {
   /** Plans faults between two times. */
   plan(from: number, to: number): void {
     const { random, scheduler } = this.#world;
+    if (this.#kinds.length === 0) return;
     const many = random.whole(1, 5);
     for (let i = 0; i < many; i++) {
       const kind = random.pick(this.#kinds);
@@ -114,6 +120,24 @@ export class Faults {
         const had = node.kill();
         return [() => this.#restart(tag) && had > 0, kind === "crash" ? long : random.between(20, 600)];
       }
+      case "crash in a move":
+        return this.#inMove((there) => {
+          there.kill();
+          this.#world.scheduler.after(random.between(20, 6_000), () => this.#restart(there.tag));
+          return 0;
+        });
+      case "freeze in a move":
+        return this.#inMove((there) => {
+          const thaw = this.#freeze(there);
+          const end = () => {
+            if (this.#open.delete(end)) thaw();
+          };
+          this.#open.add(end);
+          this.#world.scheduler.after(random.between(200, 9_000), end);
+          return 0;
+        });
+      case "delay in a move":
+        return this.#inMove(() => random.between(100, 8_000));
       case "freeze within the lease":
         return [this.#freeze(node), random.between(300, 4_900)];
       case "freeze beyond the lease":
@@ -206,6 +230,19 @@ export class Faults {
       mend();
       return met();
     };
+  }
+
+  /** Waits for a node that comes to some moment of a move. */
+  #inMove(meet: Meet): [Mend, number] {
+    const { random, observer, moments: traps } = this.#world;
+    const moment = random.pick(moments);
+    let met = false;
+    const takeAway = traps.set(moment, (there) => {
+      observer.note(() => `${there.incarnation} meets it at the moment "${moment}"`);
+      met = true;
+      return meet(there);
+    });
+    return [this.#after(takeAway, () => met), random.between(4_000, 12_000)];
   }
 
   #freeze(node: SimNode): Mend {

@@ -1,7 +1,8 @@
 import { type Knowledge, locate, type PeerAnswer, type RegistryAnswer } from "../../src/model/locate.ts";
-import { Copy } from "./copy.ts";
-import { atOnce, until, type Work } from "./process.ts";
-import type { Answer, Ask, Request } from "./requests.ts";
+import type { Offer } from "./adopting.ts";
+import type { Copy } from "./copy.ts";
+import { atOnce, type Work } from "./process.ts";
+import { type Answer, beginsCall, homeOf, type Request, type Served } from "./requests.ts";
 import type { SimNode } from "./sim-node.ts";
 import { unavailable } from "./sim-registry.ts";
 import type { Store } from "./store.ts";
@@ -10,17 +11,20 @@ import { times, type World } from "./world.ts";
 /** Within this a request that a node took has ended: it waited, was relayed, ran, and its state was written. */
 const boundMs = 2 * times.hold + times.relay;
 
-type Served = Exclude<Ask, { readonly kind: "close" }>;
+/** It was handed over from there to another node. */
+interface MovedTo {
+  readonly kind: "moved";
+  readonly to: string;
+}
 
 /** A node's search for the session of a request: serve, relay, adopt, or refuse. */
 export class Finding {
   readonly #world: World;
   readonly #node: SimNode;
   readonly #notes = new Map<string, string>();
-  readonly #adopting = new Map<string, (() => void)[]>();
-  readonly #ended = new Set<string>();
   /** When each open request began, by the time that its process ran. */
   readonly #open = new Map<Request, number>();
+  #relayed = 0;
 
   constructor(world: World, node: SimNode) {
     this.#world = world;
@@ -34,6 +38,11 @@ export class Finding {
       .map(([request]) => request);
   }
 
+  /** How many requests, its own and relayed ones, this node has not answered. */
+  get openRequests(): number {
+    return this.#open.size + this.#relayed;
+  }
+
   *handle(request: Request, head: () => void): Work<Answer> {
     this.#open.set(request, this.#node.process.ranMs);
     const answer = yield* this.#answer(request, head);
@@ -41,51 +50,19 @@ export class Finding {
     return answer;
   }
 
-  *open(id: string): Work<boolean> {
-    const node = this.#node;
-    if (!node.mayOwn()) return false;
-    const { term } = node;
-    const { observer, scheduler } = this.#world;
-    const copy = new Copy(id, { owner: { tag: node.tag, incarnation: node.incarnation }, epoch: 1 }, scheduler.now);
-    copy.keptAt = scheduler.now;
-    const generation = node.generation;
-    const record = copy.record(node.tag);
-    const claimed = yield* node.link.ask((store, now) => store.claim(record, now));
-    if (!node.mayOwn() || node.term !== term) return false;
-    if (claimed === unavailable) {
-      if (!node.allPromised()) return false;
-      copy.keptAt = Number.NEGATIVE_INFINITY;
-      copy.version = copy.answeredUnwritten = 1;
-    } else copy.noted = generation;
-    observer.begun(id);
-    node.owning.add(copy);
-    node.owning.serves(copy);
-    return true;
-  }
-
-  /** Another node closed it. */
-  closedElsewhere(id: string): void {
-    const copy = this.#node.owning.copies.get(id);
-    if (copy !== undefined) this.#end(copy);
-  }
-
-  /** Closes that the registry could not be told of in time. */
-  *closeLate(): Work<void> {
-    for (const id of [...this.#node.closesToDo]) {
-      if ((yield* this.#closeInRegistry(id)) === unavailable) return;
-      this.#node.closesToDo.delete(id);
-    }
-  }
-
   *#answer({ session, ask }: Request, head: () => void): Work<Answer> {
-    if (ask.kind === "close") return yield* this.#close(session);
     const node = this.#node;
-    const began = node.clock.read().monotonic;
+    if (ask.kind === "close") {
+      const closed = yield* node.closing.close(session);
+      return closed === "closed" ? { kind: "closed" } : this.#refuse(session, closed);
+    }
+    const holdsUntil = node.clock.read().monotonic + times.hold;
     for (;;) {
+      const leftMs = holdsUntil - node.clock.read().monotonic;
+      if (leftMs <= 0 || !(yield* node.moves.passed(session, ask, leftMs))) return this.#refuse(session, "misrouted");
       const answer = yield* this.#look(session, ask, head);
       if (answer !== "undecided") return answer;
-      if (node.clock.read().monotonic - began >= times.hold) return this.#refuse(session, "misrouted");
-      yield* node.sleep(300);
+      if (node.moves.gateOf(session).isOpen) yield* node.sleep(300);
     }
   }
 
@@ -94,38 +71,43 @@ export class Finding {
     const node = this.#node;
     const { rules } = this.#world;
     const answers = new Map<string, PeerAnswer>();
-    const homeTag = id.slice(0, id.indexOf("."));
-    const note = this.#notes.get(id);
+    const isParked = node.parking.parked.has(id);
+    const home = isParked ? undefined : node.memberAt(homeOf(id))?.tag;
+    let note = isParked ? undefined : this.#notes.get(id);
     let registry: RegistryAnswer | undefined;
     for (;;) {
       // Asked about what it is just taking, it must not say that it does not have it.
-      yield* this.#adopted(id);
+      yield* node.adopting.done(id);
+      if (node.moves.gateOf(id).holds(beginsCall(ask))) return "undecided";
       const copy = this.#mine(id);
       const found = typeof registry === "object" ? registry : undefined;
-      const answer = found && answers.get(found.owner.tag);
-      const proven = answer === "not-here" || (answer === "refused" && found?.ownerIsDirect === true);
       const known: Knowledge = {
         local: copy !== undefined,
-        ended: this.#ended.has(id) ? "closed" : undefined,
+        ended: node.closing.hasEnded(id) ? "closed" : undefined,
         note: note !== undefined && node.memberAt(note) !== undefined ? note : undefined,
-        home: node.memberAt(homeTag) !== undefined ? homeTag : undefined,
+        home,
         answers,
         registry,
         policy: "resume",
-        quiet: node.isQuiet(found?.owner.incarnation, proven || found?.ownerIs === "self"),
+        quiet: node.isQuiet(found?.owner.incarnation),
+        isNewcomer: node.isNewcomer,
       };
       const location = locate(known);
       switch (location.kind) {
         case "here":
           if (copy === undefined || !node.owning.serves(copy)) return "undecided";
-          return yield* node.owning.serve(copy, ask, head);
+          return orUndecided(yield* node.serving.serve(copy, ask, head));
         case "relay": {
           const relayed = yield* this.#relay(location.to, id, ask, head);
-          if (typeof relayed === "object") {
+          if (typeof relayed !== "object") answers.set(location.to, relayed);
+          else if (relayed.kind === "moved") {
+            answers.set(location.to, "not-here");
+            note = relayed.to;
+            this.#notes.set(id, note);
+          } else {
             this.#notes.set(id, location.to);
             return relayed;
           }
-          answers.set(location.to, relayed);
           break;
         }
         case "ask-registry":
@@ -134,7 +116,7 @@ export class Finding {
           if (typeof registry === "object" && !rules.asksOwner) answers.set(registry.owner.tag, "refused");
           break;
         case "adopt":
-          yield* this.#adopt(id, location.epoch);
+          yield* this.#adopt({ id, epoch: location.epoch, orphanOf: location.owner.incarnation });
           return "undecided";
         case "wait":
           return "undecided";
@@ -156,10 +138,12 @@ export class Finding {
     );
     const lost =
       registry.store.find(session, scheduler.now) === undefined && registry.emptiedAt > Number.NEGATIVE_INFINITY;
-    if (reason !== "misrouted" && lost && (!held || network.troubledUntil > registry.emptiedAt)) {
+    const isOver = observer.of(session).closing;
+    if (!isOver && reason !== "misrouted" && lost && (!held || network.troubledUntil > registry.emptiedAt)) {
       observer.excuse(session, "the registry was emptied, and its owner ended or could not write it again");
     }
     observer.note(() => `${this.#node.incarnation} refuses ${session} as ${reason}`);
+    if (reason === "owner-gone" && held) observer.fail(`${session} is refused as ${reason}, and its owner holds it`);
     observer.refuse(session, reason, this.#node.incarnation);
     return { kind: "refused", reason };
   }
@@ -168,35 +152,42 @@ export class Finding {
     const node = this.#node;
     const record = yield* this.#read((store, now) => store.find(id, now));
     if (record === unavailable) return "unreachable";
+    if (record?.owner.incarnation !== node.incarnation) node.parking.parked.delete(id);
     if (record === undefined) return "none";
-    const { owner, epoch } = record;
+    const { owner, epoch, pinned } = record;
     if (owner.incarnation === node.incarnation) {
-      return { owner, epoch, ownerIs: "self", ownerIsDirect: false, canRelay: false };
+      return { owner, epoch, ownerIs: "self", ownerIsDirect: false, canRelay: false, pinned };
     }
-    const noted = yield* this.#read((store, now) => store.node(owner.tag, now));
-    if (noted === unavailable) return "unreachable";
-    const isUp = noted?.incarnation === owner.incarnation;
-    return { owner, epoch, ownerIs: isUp ? "up" : "over", ownerIsDirect: true, canRelay: true };
+    const asked = yield* this.#read((store, now) => ({
+      noted: store.node(owner.tag, now)?.incarnation,
+      hasLeft: store.left.has(owner.incarnation),
+    }));
+    if (asked === unavailable) return "unreachable";
+    const isUp = asked.noted === owner.incarnation;
+    // Another start of its node joined only after the owner's lease was over.
+    const isGone = asked.hasLeft || (asked.noted !== undefined && !isUp);
+    const ownerIs = isGone ? "gone" : isUp ? "up" : "over";
+    return { owner, epoch, ownerIs, ownerIsDirect: true, canRelay: !isGone, pinned };
   }
 
   /** Asks the registry something, and in the same moment whether what it does not have was lost. */
   *#read<T>(command: (store: Store, now: number) => T): Work<T | typeof unavailable> {
     const node = this.#node;
     if (!this.#world.rules.readsGenerationAgain) return yield* node.link.ask(command);
-    const { generation } = node;
+    const { known } = node.generations;
     const read = yield* node.link.ask((store, now) => ({
-      generation: store.generation(generation, now),
+      generation: store.generation(known, now),
       result: command(store, now),
     }));
     if (read === unavailable) return unavailable;
-    node.knowGeneration(read.generation);
+    node.generations.learn(read.generation);
     return read.result;
   }
 
-  *#relay(to: string, id: string, ask: Served, head: () => void): Work<Answer | PeerAnswer> {
+  *#relay(to: string, id: string, ask: Served, head: () => void): Work<Answer | MovedTo | PeerAnswer> {
     const node = this.#node;
     const { network } = this.#world;
-    const alive = yield* node.askPeer(to, () => atOnce(() => "alive" as const), times.probe);
+    const alive = yield* node.peers.ask(to, () => atOnce(() => "alive" as const), times.probe);
     if (alive === "refused") return "refused";
     if (alive !== "alive") return "silent";
     let headHere = false;
@@ -207,7 +198,7 @@ export class Finding {
           head();
         }),
       );
-    const answer = yield* node.askPeer(to, (peer) => peer.finding.relayed(id, ask, passHead), times.relay);
+    const answer = yield* node.peers.ask(to, (peer) => peer.finding.relayed(id, ask, passHead), times.relay);
     if (answer === "refused" || answer === "not-here") return answer;
     // It may have been read: it is never sent a second time.
     if (answer === "silent" || answer === "cut-off") return headHere ? { kind: "broken" } : { kind: "may-have-run" };
@@ -215,70 +206,52 @@ export class Finding {
   }
 
   /** What another node passed on is not passed any further. */
-  *relayed(session: string, ask: Served, head: () => void): Work<Answer | "not-here"> {
-    yield* this.#adopted(session);
-    const copy = this.#mine(session);
-    if (copy === undefined || !this.#node.owning.serves(copy)) return "not-here";
-    return yield* this.#node.owning.serve(copy, ask, head);
+  *relayed(session: string, ask: Served, head: () => void): Work<Answer | MovedTo | "not-here"> {
+    this.#relayed += 1;
+    const answer = yield* this.#relayedHere(session, ask, head);
+    this.#relayed -= 1;
+    return answer;
   }
 
-  /** Waits for the end of an adoption that is under way. */
-  *#adopted(id: string): Work<void> {
-    const waiting = this.#adopting.get(id);
-    if (waiting !== undefined) yield* until<void>((done) => waiting.push(done));
-  }
-
-  *#adopt(id: string, epoch: number): Work<void> {
+  *#relayedHere(session: string, ask: Served, head: () => void): Work<Answer | MovedTo | "not-here"> {
     const node = this.#node;
-    if (this.#adopting.has(id) || node.owning.copies.has(id) || !node.mayOwn()) return;
-    const { observer } = this.#world;
-    const { term, tag, incarnation } = node;
-    const waiting: (() => void)[] = [];
-    const to = { owner: { tag, incarnation }, peer: tag };
-    this.#adopting.set(id, waiting);
-    const handed = yield* node.link.ask((store, now) => store.handOver(id, epoch, to, now));
-    if (handed !== unavailable && handed.kind === "handed-over") {
-      // What was asked for before this node lost its right may be another's by now.
-      const sameRight = node.mayOwn() && node.term === term;
-      if (sameRight && !node.owning.copies.has(id)) {
-        observer.note(() => `${incarnation} adopts ${id} as of epoch ${epoch + 1}`);
-        node.owning.take(handed.session);
+    const { moves, adopting, parking, clock } = node;
+    const holdsUntil = clock.read().monotonic + times.hold;
+    for (;;) {
+      const leftMs = holdsUntil - clock.read().monotonic;
+      if (leftMs <= 0 || !(yield* moves.passed(session, ask, leftMs))) return this.#refuse(session, "misrouted");
+      yield* adopting.done(session);
+      if (moves.gateOf(session).holds(beginsCall(ask))) continue;
+      const copy = this.#mine(session);
+      if (copy === undefined || !node.owning.serves(copy)) {
+        if (parking.parked.has(session) && (yield* this.#unpark(session))) continue;
+        const to = moves.movedTo(session);
+        return to === undefined ? "not-here" : { kind: "moved", to };
       }
+      const answer = yield* node.serving.serve(copy, ask, head);
+      if (answer !== "moved") return answer;
     }
-    this.#adopting.delete(id);
-    for (const goOn of waiting) goOn();
   }
 
-  *#close(id: string): Work<Answer> {
-    const node = this.#node;
-    const { observer } = this.#world;
-    const copy = this.#mine(id);
-    if (copy !== undefined) this.#end(copy);
-    const closed = yield* this.#closeInRegistry(id);
-    if (closed !== unavailable) return closed || copy !== undefined ? { kind: "closed" } : this.#refuse(id, "unknown");
-    if (copy === undefined) return this.#refuse(id, "misrouted");
-    node.closesToDo.add(id);
-    observer.note(() => `${node.incarnation} closes ${id} later`);
-    return { kind: "closed" };
+  /** It left memory here: nobody else need adopt it. */
+  *#unpark(id: string): Work<boolean> {
+    const { adopting, incarnation } = this.#node;
+    const registry = yield* this.#askRegistry(id);
+    if (typeof registry !== "object" || registry.ownerIs !== "self") return false;
+    const location = locate({ local: false, registry, policy: "resume", quiet: this.#node.isQuiet(incarnation) });
+    return location.kind === "adopt" && (yield* adopting.adopt(id, location.epoch)).kind === "taken";
   }
 
-  #end(copy: Copy): void {
-    this.#ended.add(copy.id);
-    this.#node.owning.drop(copy, "closed");
+  /** Takes an orphan, or lets another node take it, where this one can't read it, or stops. */
+  *#adopt(orphan: Offer): Work<void> {
+    const { adopting, offers } = this.#node;
+    const took = yield* adopting.adopt(orphan.id, orphan.epoch);
+    if (!this.#world.rules.passesOn || (took.kind !== "unreadable" && took.kind !== "not-now")) return;
+    const to = yield* offers.offer(took.kind === "unreadable" ? { ...orphan, epoch: took.epoch } : orphan);
+    if (to !== undefined) this.#notes.set(orphan.id, to);
   }
+}
 
-  *#closeInRegistry(id: string): Work<boolean | typeof unavailable> {
-    const { observer, network, nodes } = this.#world;
-    return yield* this.#node.link.ask((store, now) => {
-      const existed = store.close(id, true, now);
-      observer.closed(id);
-      for (const tag of nodes.keys()) {
-        network.carry("registry", tag, () => {
-          const node = nodes.get(tag);
-          node?.process.handle(() => node.finding.closedElsewhere(id));
-        });
-      }
-      return existed;
-    });
-  }
+function orUndecided(answer: Answer | "moved"): Answer | "undecided" {
+  return answer === "moved" ? "undecided" : answer;
 }

@@ -27,13 +27,44 @@ export interface SessionFacts {
   closed: boolean;
   /** Why it may have lost something: two faults at once, which docs/promises.md excepts. */
   excused: string | undefined;
+  readonly isPinned: boolean;
+  /** Whether its node may have ended it, because it is pinned. */
+  mayEnd: boolean;
+  parked: boolean;
+  /** Its owner put its copy away though the registry had lost it, for no fault of anybody else. */
+  givenUpUnkept: boolean;
+  /** When it was taken over, the last times. */
+  readonly movedAt: number[];
   readonly runs: Map<string, Run[]>;
 }
+
+/** Drains, home-comings, adoptions and parkings of a whole schedule together need fewer. */
+const mostMovesPerMinute = 25;
 
 /** Sees everything, and says when a promise is broken. */
 export class Observer {
   readonly sessions = new Map<string, SessionFacts>();
-  readonly counts = { calls: 0, acknowledged: 0, refused: 0, adopted: 0, notified: 0, excused: 0 };
+  readonly counts = {
+    calls: 0,
+    acknowledged: 0,
+    refused: 0,
+    adopted: 0,
+    notified: 0,
+    excused: 0,
+    "handed over": 0,
+    "come home": 0,
+    "taken back": 0,
+    cut: 0,
+    "kept, unwritten": 0,
+    "passed on": 0,
+    "pinned, and ended": 0,
+    parked: 0,
+    unparked: 0,
+    "stopped after a drain": 0,
+    "left behind": 0,
+    "drains cancelled": 0,
+    "without faults": 0,
+  };
   readonly #closed = new Set<string>();
   readonly #trace: ((line: string) => void) | undefined;
 
@@ -50,7 +81,7 @@ export class Observer {
     throw new Violation(what);
   }
 
-  begun(id: string): void {
+  begun(id: string, isPinned: boolean): void {
     this.sessions.set(id, {
       id,
       served: undefined,
@@ -59,6 +90,11 @@ export class Observer {
       closing: false,
       closed: false,
       excused: undefined,
+      isPinned,
+      mayEnd: false,
+      parked: false,
+      givenUpUnkept: false,
+      movedAt: [],
       runs: new Map(),
     });
   }
@@ -71,7 +107,7 @@ export class Observer {
 
   excuse(id: string, why: string): void {
     const facts = this.of(id);
-    if (facts.excused !== undefined) return;
+    if (facts.excused !== undefined || facts.givenUpUnkept) return;
     facts.excused = why;
     this.counts.excused += 1;
     this.note(() => `${id} is excused: ${why}`);
@@ -117,6 +153,14 @@ export class Observer {
     return run;
   }
 
+  /** It has another owner, or the same one anew. */
+  moved(id: string, now: number): void {
+    const { movedAt } = this.of(id);
+    movedAt.push(now);
+    while (movedAt.length > 0 && now - (movedAt[0] as number) > 60_000) movedAt.shift();
+    if (movedAt.length > mostMovesPerMinute) this.fail(`${id} moves without end`);
+  }
+
   acknowledge(id: string, count: number, floor: number): void {
     const facts = this.of(id);
     if (facts.excused === undefined && count <= floor) {
@@ -139,6 +183,10 @@ export class Observer {
     const facts = this.of(id);
     this.counts.refused += 1;
     const ended = reason !== "misrouted";
+    if (reason === "owner-gone" && facts.isPinned) {
+      facts.mayEnd = true;
+      return;
+    }
     if (ended && !facts.closing && facts.excused === undefined) {
       this.fail(`${by} refuses ${id} as ${reason}, and nobody closed it`);
     }

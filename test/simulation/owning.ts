@@ -1,13 +1,11 @@
 import type { StoredSession } from "../../src/ports/registry.ts";
 import { Copy } from "./copy.ts";
-import type { Run } from "./observer.ts";
 import type { Work } from "./process.ts";
-import type { Answer, Ask } from "./requests.ts";
 import type { SimNode } from "./sim-node.ts";
 import { unavailable } from "./sim-registry.ts";
-import { isRegistryGoneForAll, quickMs, times, type World } from "./world.ts";
+import { isRegistryGoneForAll, times, type World } from "./world.ts";
 
-/** The sessions that a node holds: it serves them, keeps what changes, and gives them up. */
+/** The sessions that a node holds: it keeps what changes of them, and gives them up. */
 export class Owning {
   readonly copies = new Map<string, Copy>();
   readonly #world: World;
@@ -20,14 +18,25 @@ export class Owning {
 
   add(copy: Copy): void {
     this.copies.set(copy.id, copy);
-    this.#node.process.do(this.#announce(copy));
+    this.#node.parking.parked.delete(copy.id);
+    this.#node.moves.isHere(copy.id);
+    this.#node.serving.startTask(copy);
   }
 
   take(stored: StoredSession): Copy {
-    const copy = Copy.restored(stored);
-    copy.keptAt = this.#world.scheduler.now;
-    copy.noted = this.#node.generation;
-    this.#world.observer.counts.adopted += 1;
+    const node = this.#node;
+    const { observer, scheduler } = this.#world;
+    const { id } = stored.record;
+    const shape = shapeOf(stored);
+    if (shape > node.app) observer.fail(`${node.incarnation} can't read ${id}: version ${shape} of its state`);
+    const copy = Copy.restored(stored, node.clock.read().monotonic, node.app);
+    copy.keptAt = scheduler.now;
+    copy.noted = node.generations.known;
+    observer.counts.adopted += 1;
+    observer.moved(id, scheduler.now);
+    const facts = observer.of(id);
+    if (facts.parked) observer.counts.unparked += 1;
+    facts.parked = false;
     // What only the copy of a frozen node had is lost already, though that node does not know it yet.
     for (const { process, owning } of this.#world.nodes.values()) {
       const before = owning.copies.get(copy.id);
@@ -46,8 +55,55 @@ export class Owning {
       observer.fail(`${this.#node.incarnation} takes ${copy.id} for closed, and nobody closed it`);
     }
     this.lost(copy);
+    this.#remove(copy, why);
+  }
+
+  /** It goes on elsewhere, or later. */
+  putAway(copy: Copy, why: "moved" | "parked"): void {
+    const { observer, registry, rules } = this.#world;
+    observer.note(() => `${this.#node.incarnation} puts ${copy.id} of epoch ${copy.fence.epoch} away: ${why}`);
+    // It had been confirmed that it was there, a moment ago.
+    const isConfirmed = why === "moved" ? rules.leavesWritten : rules.parksWritten;
+    if (registry.emptiedAt > copy.keptAt) {
+      if (isConfirmed) observer.excuse(copy.id, "the registry was emptied while its copy was put away");
+      else observer.of(copy.id).givenUpUnkept = true;
+    }
+    if (why === "parked") observer.of(copy.id).parked = true;
+    this.#remove(copy, why);
+  }
+
+  #remove(copy: Copy, why: string): void {
     copy.gone = why;
     this.copies.delete(copy.id);
+  }
+
+  /** Its time is over, and its state can't move. */
+  endPinned(copy: Copy): void {
+    const { observer } = this.#world;
+    observer.of(copy.id).mayEnd = true;
+    observer.counts["pinned, and ended"] += 1;
+    this.drop(copy, "pinned");
+  }
+
+  /** Ends a copy whose session goes on elsewhere, when all of it is written; if it can't be, it goes on here. */
+  *leave(copy: Copy, isCut: boolean): Work<"left" | "stayed" | "lost"> {
+    const { rules, scheduler, observer } = this.#world;
+    if (copy.gone !== undefined) return "lost";
+    copy.taskStarts += 1;
+    // They are told that they may have run: a repeat must not run them.
+    if (isCut) for (const call of copy.calls.keys()) copy.begin(call, scheduler.now);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      // Also when nothing is unwritten: that it is still there, only an answer can tell.
+      const written = rules.leavesWritten ? yield* this.write(copy) : "written";
+      if (written === "lost" || copy.gone !== undefined || !this.#node.mayOwn()) return "lost";
+      if (written === "unavailable" || (rules.leavesWritten && copy.written < copy.version)) continue;
+      if (isCut) for (const run of copy.calls.values()) run.stage = "logged";
+      this.putAway(copy, "moved");
+      return "left";
+    }
+    observer.counts["kept, unwritten"] += 1;
+    this.#node.serving.startTask(copy);
+    return "stayed";
   }
 
   dropAll(why: string): void {
@@ -68,19 +124,6 @@ export class Owning {
     if (copy.gone !== undefined || !this.#node.mayOwn()) return false;
     this.#world.observer.serves(copy.id, copy.fence.epoch, this.#node.incarnation);
     return true;
-  }
-
-  /** Serves a request of a session that is held here. `head`: an answer has begun to leave. */
-  *serve(copy: Copy, ask: Exclude<Ask, { kind: "close" }>, head: () => void): Work<Answer> {
-    switch (ask.kind) {
-      case "count":
-      case "append":
-        return yield* this.#call(copy, ask, head);
-      case "resume":
-        return yield* this.#resume(copy, ask.call);
-      case "listen":
-        return yield* this.#listen(copy, ask.after);
-    }
   }
 
   /** Writes what changed; it may be that only the copy in memory has it, for a reason. */
@@ -109,11 +152,15 @@ export class Owning {
     for (let attempt = 0; attempt < 3; attempt++) {
       const { changes, kept } = copy.changes();
       const noted = copy.noted;
-      const written = yield* this.#node.link.ask((store, now) => store.write(copy.id, copy.fence, changes, now));
+      const answer = yield* this.#node.link.ask((store, now) => ({
+        written: store.write(copy.id, copy.fence, changes, now),
+        at: now,
+      }));
       if (copy.gone !== undefined) return "lost";
-      if (written === unavailable) return "unavailable";
+      if (answer === unavailable) return "unavailable";
+      const { written, at } = answer;
       if (written.kind === "written") {
-        kept(this.#world.scheduler.now);
+        kept(at);
         return "written";
       }
       if (written.kind === "fenced") {
@@ -132,8 +179,8 @@ export class Owning {
    */
   *note(copy: Copy, missing?: { readonly missingFrom: string | undefined }): Work<"noted" | "lost" | "unavailable"> {
     const node = this.#node;
-    const before = node.generation;
-    const generation = yield* node.readGeneration();
+    const before = node.generations.known;
+    const generation = yield* node.generations.read();
     if (copy.gone !== undefined) return "lost";
     if (generation === unavailable) return "unavailable";
     const since = this.#world.rules.generationBySession ? missing?.missingFrom : before;
@@ -158,88 +205,13 @@ export class Owning {
   *catchUp(): Work<void> {
     for (const copy of [...this.copies.values()]) {
       if (copy.gone !== undefined) continue;
-      if (copy.noted !== this.#node.generation && (yield* this.note(copy)) === "unavailable") return;
+      if (copy.noted !== this.#node.generations.known && (yield* this.note(copy)) === "unavailable") return;
       if (copy.gone === undefined && copy.written < copy.version && (yield* this.write(copy)) === "unavailable") return;
     }
   }
+}
 
-  *#call(copy: Copy, { kind, call, ms }: Extract<Ask, { call: string; ms: number }>, head: () => void): Work<Answer> {
-    const { observer, rules } = this.#world;
-    const node = this.#node;
-    if (copy.calls.has(call) || copy.begunBefore.has(call)) return { kind: "may-have-run" };
-    copy.calls.add(call);
-    const run = observer.runs(copy.id, call, node.incarnation);
-    if (ms > quickMs) {
-      yield* node.sleep(quickMs);
-      if (!(yield* this.#log(copy, call, run))) return this.#interrupted(run);
-      if (!this.serves(copy)) return this.#interrupted(run);
-      head();
-      yield* node.sleep(ms - quickMs);
-    } else yield* node.sleep(ms);
-    if (copy.gone !== undefined) return this.#interrupted(run);
-
-    if (kind === "count") {
-      copy.count += 1;
-      copy.version += 1;
-    }
-    const { count, version } = copy;
-    if (rules.writes === "before-answer" || kind === "append") {
-      const kept = kind === "count" ? yield* this.keep(copy, version) : "kept";
-      if (kept === "lost") return this.#interrupted(run);
-      if (kept === "failed") return { kind: "may-have-run" };
-    }
-    if (!this.serves(copy)) return this.#interrupted(run);
-    copy.calls.delete(call);
-    copy.end(call);
-    run.stage = "answered";
-    if (rules.writes === "after-answer" && kind === "count") node.process.do(this.keep(copy, version));
-    return kind === "count" ? { kind, count } : { kind: "done" };
-  }
-
-  /** Before the head of an answer leaves, the registry knows that the call has begun. */
-  *#log(copy: Copy, call: string, run: Run): Work<boolean> {
-    copy.begin(call, this.#world.scheduler.now);
-    run.stage = "writing";
-    const kept = yield* this.keep(copy, copy.version);
-    if (kept === "kept") run.stage = "logged";
-    else if (kept !== "lost") run.stage = "unwritten";
-    return kept !== "lost";
-  }
-
-  /** The session was dropped while a call of it ran: whether its client learns so decides whether it sends it again. */
-  #interrupted(run: Run): Answer {
-    const answers = this.#world.rules.answersDroppedCalls;
-    if (run.stage !== "logged") run.stage = answers ? "answered" : "dropped";
-    return answers ? { kind: "may-have-run" } : { kind: "broken" };
-  }
-
-  *#resume(copy: Copy, call: string): Work<Answer> {
-    for (let waited = 0; copy.calls.has(call) && waited < 4_000; waited += 200) yield* this.#node.sleep(200);
-    return this.serves(copy) ? { kind: "may-have-run" } : { kind: "broken" };
-  }
-
-  *#listen(copy: Copy, after: number): Work<Answer> {
-    for (let waited = 0; waited < 2_000; waited += 400) {
-      if (!this.serves(copy)) return { kind: "broken" };
-      const events = copy.events.slice(after, copy.sent);
-      if (events.length > 0) return { kind: "events", events };
-      yield* this.#node.sleep(400);
-    }
-    return { kind: "events", events: [] };
-  }
-
-  /** The session's task: it sends a notification now and then, each written before it is sent. */
-  *#announce(copy: Copy): Work<void> {
-    for (;;) {
-      yield* this.#node.sleep(this.#world.random.between(500, 2_500));
-      if (!this.serves(copy)) return;
-      const { sequence } = copy.announce(this.#world.scheduler.now);
-      const { version } = copy;
-      for (let kept = yield* this.keep(copy, version); kept !== "kept"; kept = yield* this.keep(copy, version)) {
-        if (kept === "lost") return;
-        if (kept === "unwritten") break;
-      }
-      copy.sent = sequence;
-    }
-  }
+/** The version of the shape that a session's state is kept in. */
+export function shapeOf({ state }: StoredSession): number {
+  return Number(state.shape ?? 1);
 }

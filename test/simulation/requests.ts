@@ -15,6 +15,19 @@ export interface Request {
   readonly ask: Ask;
 }
 
+/** What an owner answers. */
+export type Served = Exclude<Ask, { readonly kind: "close" }>;
+
+/** Whether it begins a call, which waits where the session is about to leave. */
+export function beginsCall({ kind }: Served): boolean {
+  return kind === "count" || kind === "append";
+}
+
+/** The tag of a session's home. */
+export function homeOf(session: string): string {
+  return session.slice(0, session.indexOf("."));
+}
+
 /** How an HTTP exchange ended. */
 export type Answer =
   | { readonly kind: "count"; readonly count: number }

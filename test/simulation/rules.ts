@@ -37,6 +37,28 @@ export interface Rules {
   readonly remembersEveryClose: boolean;
   /** A call whose session is dropped under it is answered: its client must not take it for one that never began. */
   readonly answersDroppedCalls: boolean;
+  /** A node holds a session's requests and ends its copy before it asks another one to take it. */
+  readonly endsBeforeAsking: boolean;
+  /** Whoever is asked to take a session compares its epoch; also whoever is its home. */
+  readonly takesByEpoch: boolean;
+  readonly comesHomeByEpoch: boolean;
+  /** A copy that leaves, or is parked, has been written, and the registry has confirmed it. */
+  readonly leavesWritten: boolean;
+  readonly parksWritten: boolean;
+  /** A node that drains is offered no session, and takes none. */
+  readonly drainingTakesNothing: boolean;
+  /** Whoever can't read a session that it has claimed gives it on, untouched. */
+  readonly refusesNewer: boolean;
+  /** An orphan that a node can't read, or must not take, goes to one that can and may. */
+  readonly passesOn: boolean;
+  /** A node that ends waits for what it passes on to others. */
+  readonly waitsForLastRequests: boolean;
+  /** A gate opens however the move went; otherwise only when somebody took the session. */
+  readonly opensAnyway: boolean;
+  /** A copy is ended only where there is somebody to take it, and after a vain try not at once again. */
+  readonly placesFirst: boolean;
+  /** Whoever learns that a session is of another epoch than the one it gave away leaves it alone. */
+  readonly leavesToOthers: boolean;
 }
 
 export const soundRules: Rules = {
@@ -57,4 +79,16 @@ export const soundRules: Rules = {
   waitsAfterOutage: true,
   remembersEveryClose: true,
   answersDroppedCalls: true,
+  endsBeforeAsking: true,
+  takesByEpoch: true,
+  comesHomeByEpoch: true,
+  leavesWritten: true,
+  parksWritten: true,
+  drainingTakesNothing: true,
+  refusesNewer: true,
+  passesOn: true,
+  waitsForLastRequests: true,
+  opensAnyway: true,
+  placesFirst: true,
+  leavesToOthers: true,
 };

@@ -11,12 +11,22 @@ import {
   type Until,
 } from "../../src/model/lease.ts";
 import { type MemberTable, nextLeaseStep, nextMembers, noMembers } from "../../src/model/membership.ts";
-import type { Generation, NodeRecord } from "../../src/ports/registry.ts";
+import { Adopting } from "./adopting.ts";
+import { Closing } from "./closing.ts";
+import { Drain } from "./drain.ts";
 import { Finding } from "./finding.ts";
+import { Generations } from "./generations.ts";
+import { HomeComing } from "./home-coming.ts";
+import { Moves } from "./moves.ts";
 import type { NodeClock } from "./node-clock.ts";
+import { Offers } from "./offers.ts";
 import { Owning } from "./owning.ts";
+import { Parking } from "./parking.ts";
+import { PeerLink } from "./peer-link.ts";
 import { atOnce, Process, until, type Work } from "./process.ts";
+import { Serving } from "./serving.ts";
 import { RegistryLink, unavailable } from "./sim-registry.ts";
+import type { SimRecord } from "./store.ts";
 import { times, type World } from "./world.ts";
 
 const never: Reading = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY };
@@ -29,20 +39,32 @@ export class SimNode {
   readonly clock: NodeClock;
   readonly process: Process;
   readonly link: RegistryLink;
+  readonly peers: PeerLink;
+  readonly generations: Generations;
   readonly owning: Owning;
   readonly finding: Finding;
+  readonly adopting: Adopting;
+  readonly moves: Moves;
+  readonly offers: Offers;
+  readonly serving: Serving;
+  readonly closing: Closing;
+  readonly parking: Parking;
+  readonly drain: Drain;
+  readonly homeComing: HomeComing;
+  /** The version of the app that it runs. */
+  readonly app: number;
   readonly #world: World;
-  readonly #record: NodeRecord;
+  #state: "up" | "draining" | "stopping" = "up";
+  #record: SimRecord;
+  /** Whether the registry has not been told yet what the record says now. */
+  #untold = false;
   /** Every node that it ever saw, also those whose lease ran out: they may live. */
-  readonly #known = new Map<string, NodeRecord>();
-  #members: MemberTable<NodeRecord> = noMembers();
+  readonly #known = new Map<string, SimRecord>();
+  #members: MemberTable<SimRecord> = noMembers();
   #right: Right | undefined;
   #hasRegistry = false;
   /** By incarnation: until when nothing of it is adopted. */
   readonly #promised = new Map<string, Until>();
-  /** The registry's generation that it knows, and until when nobody adopts because entries were lost. */
-  generation: string | undefined;
-  #quietUntil = Number.NEGATIVE_INFINITY;
   /** Whether it read a list of the nodes a lease after it joined: by then each that lives was in it. */
   #knowsAll = false;
   /** When the registry answered again, after it had not. */
@@ -50,17 +72,28 @@ export class SimNode {
   #joinedAt = Number.POSITIVE_INFINITY;
   /** Counts its rights: one after a gap is another one. */
   term = 0;
-  readonly closesToDo = new Set<string>();
+  #isLeaving = false;
 
-  constructor(world: World, tag: string, start: number, clock: NodeClock) {
+  constructor(world: World, tag: string, { start, clock, app }: { start: number; clock: NodeClock; app: number }) {
     this.#world = world;
+    this.app = app;
     this.tag = tag;
     this.incarnation = `${tag}-${start}`;
     this.clock = clock;
     this.process = new Process(world.scheduler);
     this.link = new RegistryLink(world, { tag, incarnation: this.incarnation, rate: clock.rate });
+    this.peers = new PeerLink(world, this);
+    this.generations = new Generations(this);
     this.owning = new Owning(world, this);
     this.finding = new Finding(world, this);
+    this.adopting = new Adopting(world, this);
+    this.moves = new Moves(world, this);
+    this.offers = new Offers(world, this);
+    this.serving = new Serving(world, this);
+    this.closing = new Closing(world, this);
+    this.parking = new Parking(world, this);
+    this.drain = new Drain(world, this);
+    this.homeComing = new HomeComing(world, this);
     this.#record = {
       name: tag,
       tag,
@@ -69,10 +102,53 @@ export class SimNode {
       peer: tag,
       direct: true,
       state: "up",
+      app,
       pid: start,
-      since: 0,
+      since: clock.read().wall,
     };
     this.process.do(this.#live());
+    this.process.do(this.parking.run());
+  }
+
+  /** up: it takes sessions; draining: it serves those that it has; stopping: it does not listen any more. */
+  get state(): "up" | "draining" | "stopping" {
+    return this.#state;
+  }
+
+  /** Whether it takes and begins nothing any more, and answers only what it has. */
+  get isStopping(): boolean {
+    return this.#state === "stopping";
+  }
+
+  /** It goes by it at once, and tells the registry as soon as it can. */
+  setState(state: "up" | "draining" | "stopping"): void {
+    this.#state = state;
+    this.#record = { ...this.#record, state: state === "up" ? "up" : "draining" };
+    this.#untold = true;
+    this.process.do(this.#tell());
+  }
+
+  *#tell(): Work<void> {
+    const record = this.#record;
+    const told = yield* this.link.ask((store, now) => store.tell(record, times.lease, now));
+    if (told === true && this.#record === record) this.#untold = false;
+  }
+
+  /** Takes itself out of the registry, as far as that answers. */
+  *leave(): Work<void> {
+    this.#isLeaving = true;
+    const record = this.#record;
+    yield* this.link.ask((store) => store.leave(record));
+  }
+
+  /** Whether the registry answered its last sign of life. */
+  get hasRegistry(): boolean {
+    return this.#hasRegistry;
+  }
+
+  /** The other nodes of its last table. */
+  members(): SimRecord[] {
+    return [...this.#members.nodes.values()].filter(({ tag }) => tag !== this.tag);
   }
 
   get isMember(): boolean {
@@ -108,50 +184,31 @@ export class SimNode {
     };
   }
 
-  /** Why nothing of that owner may be adopted now. `proven`: it does not hold the session, or is gone. */
-  isQuiet(ownerIncarnation: string | undefined, proven: boolean): boolean {
+  /** Whether it joined less than a lease ago. */
+  get isNewcomer(): boolean {
+    return this.#world.rules.newcomersWait && this.clock.read().monotonic < this.#joinedAt + times.lease;
+  }
+
+  /** Whether nothing of that owner may be adopted now; or whether what the registry does not have may exist. */
+  isQuiet(ownerIncarnation: string | undefined): boolean {
     const { rules } = this.#world;
     const now = this.clock.read();
-    if (now.monotonic < this.#quietUntil) return true;
-    if (rules.newcomersWait && !proven && now.monotonic < this.#joinedAt + times.lease) return true;
+    if (this.generations.isRestoring) return true;
     if (ownerIncarnation === undefined) {
-      return rules.waitsAfterOutage && (!this.#hasRegistry || now.monotonic < this.#backAt + times.lease);
+      const isAway = !this.#hasRegistry || now.monotonic < this.#backAt + times.lease;
+      return this.isNewcomer || (rules.waitsAfterOutage && isAway);
     }
     const promised = this.#promised.get(ownerIncarnation);
     if (promised === undefined) return false;
     return !isUnbound(promised, now);
   }
 
-  memberAt(tag: string): NodeRecord | undefined {
+  memberAt(tag: string): SimRecord | undefined {
     return tag === this.tag ? undefined : this.#members.nodes.get(tag);
   }
 
   sleep(ms: number): Work<void> {
     return until<void>((done) => this.#world.scheduler.after(this.clock.truly(ms), () => done()));
-  }
-
-  /** Asks the process at an address. */
-  *askPeer<T>(
-    tag: string,
-    question: (peer: SimNode) => Work<T>,
-    deadlineMs: number,
-  ): Work<T | "refused" | "silent" | "cut-off"> {
-    const { network, scheduler, nodes } = this.#world;
-    return yield* until<T | "refused" | "silent" | "cut-off">((done) => {
-      scheduler.after(this.clock.truly(deadlineMs), () => done("silent"));
-      network.carry(this.tag, tag, () => {
-        const peer = nodes.get(tag);
-        const reply = (answer: T | "refused" | "cut-off") => network.carry(tag, this.tag, () => done(answer));
-        if (peer === undefined || peer.process.isGone) return reply("refused");
-        const forget = peer.process.onGone(() => reply("cut-off"));
-        peer.process.handle(() =>
-          peer.process.do(question(peer), (answer) => {
-            forget();
-            reply(answer);
-          }),
-        );
-      });
-    });
   }
 
   /** A peer asks this node to adopt nothing of its own for a lease. */
@@ -160,21 +217,6 @@ export class SimNode {
     this.#promised.set(incarnation, boundUntil(this.clock.read(), times.lease));
     this.#world.observer.note(() => `${this.incarnation} promises to adopt nothing of ${incarnation}`);
     return "promised";
-  }
-
-  *readGeneration(): Work<string | typeof unavailable> {
-    const known = this.generation;
-    const answer = yield* this.link.ask((store, now) => store.generation(known, now));
-    if (answer === unavailable) return unavailable;
-    this.knowGeneration(answer);
-    return answer.id;
-  }
-
-  knowGeneration({ id, lostAgoMs }: Generation): void {
-    if (lostAgoMs !== undefined && lostAgoMs < times.lease) {
-      this.#quietUntil = Math.max(this.#quietUntil, this.clock.read().monotonic + times.lease - lostAgoMs);
-    }
-    this.generation = id;
   }
 
   /** Ends the process at once, and all that it has in memory. */
@@ -188,7 +230,7 @@ export class SimNode {
 
   *#live(): Work<void> {
     while (!(yield* this.#join())) yield* this.sleep(times.renew / 2);
-    for (let beats = 0; ; beats++) {
+    for (let beats = 0; !this.#isLeaving; beats++) {
       yield* this.#giveSign();
       if (beats % 3 === 2) yield* this.#renewSessions();
       yield* this.sleep(times.renew * this.#world.random.between(0.8, 1));
@@ -217,6 +259,7 @@ export class SimNode {
     let askedAt = this.clock.read();
     let answer = yield* this.link.ask((store, now) => store.renewLease(this.#record, times.lease, now));
     let rejoined = false;
+    if (this.#isLeaving) return;
     if (answer !== unavailable && nextLeaseStep(answer).kind === "join-again") {
       askedAt = this.clock.read();
       rejoined = true;
@@ -231,19 +274,21 @@ export class SimNode {
       return;
     }
     this.#take(askedAt);
+    if (this.#untold) yield* this.#tell();
     const listed = yield* this.link.ask((store, now) => store.nodes(now));
     if (listed !== unavailable) this.#list(listed);
-    if ((yield* this.readGeneration()) === unavailable) return;
+    if ((yield* this.generations.read()) === unavailable) return;
     if (rejoined) yield* this.#lookForOthers();
     yield* this.owning.catchUp();
-    yield* this.finding.closeLate();
+    yield* this.closing.closeLate();
   }
 
-  #list(listed: readonly NodeRecord[]): void {
+  #list(listed: readonly SimRecord[]): void {
     const now = this.clock.read().monotonic;
     this.#members = nextMembers(this.#members, { listed, ownTag: this.tag, now, renewMs: times.renew });
     if (now >= this.#joinedAt + times.lease) this.#knowsAll = true;
     for (const node of listed) this.#known.set(node.tag, node);
+    this.homeComing.look();
   }
 
   /** The lease ran out while the right did not: somebody who knew nothing of that may have adopted. */
@@ -284,12 +329,12 @@ export class SimNode {
     this.mayOwn();
   }
 
-  *#askPromise({ tag, incarnation }: NodeRecord): Work<Promised> {
+  *#askPromise({ tag, incarnation }: SimRecord): Work<Promised> {
     const { rules } = this.#world;
     const askedAt = this.clock.read();
     const held = heldUntil(askedAt, times.lease);
     const own = this.incarnation;
-    const answer = yield* this.askPeer(
+    const answer = yield* this.peers.ask(
       tag,
       (peer) => atOnce(() => (peer.incarnation === incarnation ? peer.promise(own) : "silent")),
       times.probe,
