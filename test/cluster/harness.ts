@@ -113,6 +113,23 @@ export class Cluster {
     await this.#end(index, "SIGTERM");
   }
 
+  /** Drains a node. Resolves when it has handed its sessions over, as far as it can. */
+  async drain(index: number): Promise<void> {
+    const { name, admin } = this.#node(index);
+    await ask(`${admin}/api/nodes/${name}/drain`, "POST");
+    const look = async () => ((await ask(`${admin}/api/nodes?scope=node`)) as { drainLeft?: number }[])[0];
+    await this.waitFor(async () => (await look())?.drainLeft === undefined, {
+      deadline: 45_000,
+      what: `${name} to have handed its sessions over`,
+    });
+  }
+
+  /** Undoes that. */
+  async undrain(index: number): Promise<void> {
+    const { name, admin } = this.#node(index);
+    await ask(`${admin}/api/nodes/${name}/drain`, "DELETE");
+  }
+
   /** SIGSTOP: its connections stay open, nothing answers. */
   freeze(index: number): void {
     process.kill(this.#node(index).pid, "SIGSTOP");
@@ -196,6 +213,13 @@ export class Cluster {
   async #gone(pid: number): Promise<void> {
     await this.waitForLog("process-exited", (line) => line.pid === pid);
   }
+}
+
+/** Asks an admin listener. */
+async function ask(url: string, method = "GET"): Promise<unknown> {
+  const answer = await fetch(url, { method, signal: AbortSignal.timeout(5_000) });
+  if (!answer.ok) throw new Error(`${method} ${url} was answered with ${answer.status}: ${await answer.text()}`);
+  return await answer.json();
 }
 
 /** The cluster's Redis. */
