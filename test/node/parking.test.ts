@@ -418,6 +418,22 @@ describe("a session that can't be written", () => {
     member.registry.tellReachable(true);
     await parked(member, client);
   });
+
+  test("stays while its beginning waits to be written", async () => {
+    const soon = { lease: 1_500, renew: 100 };
+    const member = await start("node-1", soon);
+    // A node that knows that it is alone begins sessions also while the registry is away.
+    await new Promise((resolve) => setTimeout(resolve, soon.lease + 3 * soon.renew));
+    member.registry.failsLeases = true;
+    member.registry.failure = "unavailable";
+    const client = await begin(member);
+    member.registry.failure = undefined;
+    pass(times.parkAfter);
+    await rounds();
+    expect(member.node.sessions()).toHaveLength(1);
+    member.registry.tellReachable(true);
+    await parked(member, client);
+  });
 });
 
 describe("a session that nobody has used for its whole life", () => {

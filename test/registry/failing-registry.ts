@@ -1,4 +1,11 @@
-import { type Claimed, type HandedOver, type Registry, RegistryError, type Written } from "../../src/ports/registry.ts";
+import {
+  type Claimed,
+  type HandedOver,
+  type LeaseRenewal,
+  type Registry,
+  RegistryError,
+  type Written,
+} from "../../src/ports/registry.ts";
 import { Listeners } from "../../src/registry/listeners.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 
@@ -6,6 +13,8 @@ import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 export class FailingRegistry extends MemoryRegistry {
   /** What each call fails with, while there is one. */
   failure: "unavailable" | "refused" | undefined;
+  /** Whether it gives no lease either: then it is away, also for a node that asks nothing else of it. */
+  failsLeases = false;
   /** What each call waits for before it does anything. */
   gate: Promise<void> = Promise.resolve();
   /** Calls in their order, as `claim k3f9q2.a`. */
@@ -28,6 +37,11 @@ export class FailingRegistry extends MemoryRegistry {
 
   override handOver(...args: Parameters<Registry["handOver"]>): Promise<HandedOver> {
     return this.#unlessFailing(`hand over ${args[0]}`, () => super.handOver(...args));
+  }
+
+  override async renewLease(...args: Parameters<Registry["renewLease"]>): Promise<LeaseRenewal> {
+    if (this.failsLeases) throw new RegistryError("unavailable", "Redis (in a test) is away.");
+    return await super.renewLease(...args);
   }
 
   override renew(ids: readonly string[]): Promise<readonly string[]> {
