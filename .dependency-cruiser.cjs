@@ -24,7 +24,7 @@ module.exports = {
       name: "only-the-command-line-builds-on-the-library's-menu",
       severity: "error",
       from: { path: `^src/(${layers.filter((l) => l !== "cli").join("|")})/` },
-      to: { path: "^src/(index|create-node)[.]ts$" },
+      to: { path: "^src/(index|create-node|mooring-node)[.]ts$" },
     },
     {
       name: "product-never-imports-tests",

@@ -1,7 +1,8 @@
 // For people who serve with Mooring.
 export type { SessionView } from "./admin/target.ts";
-export { createNode, type MooringNode, type NodeOptions } from "./create-node.ts";
+export { createNode } from "./create-node.ts";
 export { type Settings, SettingsError } from "./model/settings.ts";
+export type { MooringNode, NodeOptions } from "./mooring-node.ts";
 export { NameTakenError } from "./node/name-taken.ts";
 // For people who write adapters.
 export type { Clock } from "./ports/clock.ts";
