@@ -107,9 +107,9 @@ export class Drain {
       if ((yield* node.owning.leave(copy, true)) === "stayed") node.owning.drop(copy, "its node stops");
       observer.counts["left behind"] += 1;
     }
-    // What it still relays would be cut with it.
-    if (rules.waitsForLastRequests) yield* this.#waitFor(() => node.finding.openRequests === 0, lastWordsMs);
     yield* node.leave();
+    // What it still relays would be cut with it, and so would what others passed on before they knew that it left.
+    if (rules.waitsForLastRequests) yield* this.#waitFor(() => node.finding.openRequests === 0, lastWordsMs);
     observer.counts["stopped after a drain"] += 1;
     node.process.end();
   }

@@ -89,6 +89,12 @@ const wrongModels: readonly WrongModel[] = [
     breaks: givenUp,
   },
   {
+    name: "a node's word that is older than what the registry says of its owner",
+    rules: { asksAgain: false },
+    kinds: [],
+    breaks: twoOwners,
+  },
+  {
     name: "a call that is dropped without a word with its session",
     rules: { answersDroppedCalls: false },
     kinds: ["cut from all but the edge", "cut from the registry"],
@@ -194,12 +200,6 @@ const rarelyWrong: readonly WrongModel[] = [
     name: "a lease that is renewed after a gap, and gives back what was held before",
     rules: { dropsAtGap: false },
     kinds: ["cut from all but the edge", "freeze within the lease", "freeze beyond the lease"],
-    breaks: twoOwners,
-  },
-  {
-    name: "a node's word that is older than what the registry says of its owner",
-    rules: { asksAgain: false },
-    kinds: faultKinds,
     breaks: twoOwners,
   },
   {
