@@ -76,7 +76,7 @@ export class Offers {
       }
       const why = typeof answer === "string" ? answer : answer.why;
       if (isFirst) log.warn("session-not-taken", { session: id, by: node.name, why });
-      const now = await this.#epochAfter(id, epoch, node, answer);
+      const now = await this.#epochAfter(id, epoch, answer);
       if (now === undefined) return undefined;
       epoch = now;
     }
@@ -85,20 +85,14 @@ export class Offers {
   }
 
   /**
-   * The epoch to offer the session with next. A node claims it before it can know that it can't read it, so that a
-   * refusal may have cost an epoch. Undefined: somebody has it, or may have it soon, and is not to be robbed of it.
+   * The epoch to offer the session with next. A node claims it before it can know that it can't read it: then it says
+   * which epoch that cost. Undefined: somebody has it, or may have it soon, and is not to be robbed of it. That may be
+   * the very node that was asked: it refuses for the reason that it has the session.
    */
-  async #epochAfter(
-    id: string,
-    epoch: number,
-    asked: NodeRecord,
-    answer: Answer | string,
-  ): Promise<number | undefined> {
-    const refused = typeof answer !== "string";
-    if (refused && typeof answer.epoch === "number") return answer.epoch;
+  async #epochAfter(id: string, epoch: number, answer: Answer | string): Promise<number | undefined> {
+    if (typeof answer !== "string" && typeof answer.epoch === "number") return answer.epoch;
     const record = await this.#parts.registry.find(id).catch(() => undefined);
-    if (record === undefined || record.epoch === epoch) return record?.epoch;
-    return refused && record.owner.incarnation === asked.incarnation ? record.epoch : undefined;
+    return record?.epoch === epoch ? epoch : undefined;
   }
 
   #rest(id: string): void {

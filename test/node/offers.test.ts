@@ -50,18 +50,22 @@ test("a session goes to the first node that takes it", async () => {
 });
 
 test("a node that had claimed it before it knew that it can't read it, cost an epoch", async () => {
-  const { offer, asked, own } = offers({
-    // It says so itself.
-    a: (epoch) => ({ taken: false, why: "unreadable", epoch: epoch + 1 }),
-    // It doesn't, but the registry does.
-    b: (epoch) => {
-      own("b", epoch + 1);
-      return { taken: false, why: "unreadable" };
-    },
-    c: takes,
-  });
+  const cannot = (epoch: number) => ({ taken: false, why: "unreadable", epoch: epoch + 1 });
+  const { offer, asked } = offers({ a: cannot, b: cannot, c: takes });
   expect(await offer()).toMatchObject({ tag: "c" });
   expect(asked.map(([, { epoch }]) => epoch)).toEqual([2, 3, 4]);
+});
+
+test.each(["not-now", "not-ours"])("a node that says %s because it has it is not robbed of it", async (why) => {
+  const { offer, asked, own } = offers({
+    a: (epoch) => {
+      own("a", epoch + 1);
+      return { taken: false, why };
+    },
+    b: takes,
+  });
+  expect(await offer()).toBeUndefined();
+  expect(asked).toHaveLength(1);
 });
 
 test("a node that is gone, or doesn't know the question, is passed over", async () => {
