@@ -105,7 +105,8 @@ export class Finder {
    */
   async findHere(exchange: Exchange, { id, caller }: Wanted): Promise<Found | { readonly kind: "not-here" }> {
     const { keeper, generations, policy, holdMs } = this.#parts;
-    await keeper.settled(id, holdMs);
+    // It is held here still: "not here" would prove to the node that asks that it may adopt it.
+    if (!(await keeper.settled(id, holdMs))) return { kind: "refused", reason: "misrouted" };
     const session = keeper.get(id);
     if (session !== undefined) return { kind: "here", session };
     if (!keeper.parked.has(id)) return notHere;

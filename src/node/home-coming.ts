@@ -103,6 +103,8 @@ export class HomeComing {
   }
 
   #home({ home, format }: Session): NodeRecord | undefined {
-    return this.#parts.members().find(({ tag, reads }) => tag === home && canRead(reads, format));
+    const node = this.#parts.members().find(({ tag }) => tag === home);
+    // It may drain again since the session's turn came: its copy here is not ended to be told so.
+    return node?.state === "up" && canRead(node.reads, format) ? node : undefined;
   }
 }

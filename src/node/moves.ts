@@ -127,7 +127,7 @@ export class Moves {
   }
 
   async #depart(session: Session, journey: Journey): Promise<Departed> {
-    const { gates, keeper, holdMs } = this.#parts;
+    const { gates, keeper, writes, generations, holdMs } = this.#parts;
     const { began, deadlineMs, signal } = journey;
     const { id } = session;
     let gate: Gate["kind"] = "open";
@@ -147,7 +147,8 @@ export class Moves {
           callsInFlight: session.transport.inFlight,
           gate: { kind: gate, forMs: now - since },
           isPinned: session.pinned !== undefined,
-          isRegistryThere: this.#isRegistryThere && !this.#parts.writes.isPending(id),
+          // Just after entries were lost nobody takes a session.
+          isRegistryThere: this.#isRegistryThere && !generations.quiet && !writes.isPending(id),
         },
         { sinceMs: now - began, deadlineMs, holdMs },
       );

@@ -49,11 +49,12 @@ function finder(...outcomes: RelayOutcome[]) {
     return outcomes.shift() ?? "silent";
   });
   const adopt = vi.fn(async () => ({ kind: "not-now" }));
+  const keeper = {
+    ...{ get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
+    parked: new ParkedSessions(),
+  };
   const parts = {
-    keeper: {
-      ...{ get: () => undefined, settled: async () => true, ending: () => undefined, adopt },
-      parked: new ParkedSessions(),
-    },
+    keeper,
     notes: new OwnerNotes(),
     registry: { find: () => find(), node: async () => listed },
     nodes: { byTag: () => node, knownAs: () => undefined, hasLeft: () => hasLeft },
@@ -67,7 +68,7 @@ function finder(...outcomes: RelayOutcome[]) {
     },
     ...{ policy: "resume", holdMs: 0, incarnation: "own", metrics: new NodeMetrics(), now: () => 0 },
   };
-  return { finder: new Finder(parts as unknown as FinderParts), send, adopt };
+  return { finder: new Finder(parts as unknown as FinderParts), keeper, send, adopt };
 }
 
 const wanted = { id, body: "{}", caller: undefined };
@@ -86,6 +87,12 @@ test("one that says so after the registry named it has given the session up", as
   const { finder: found, adopt } = finder("not-here", "not-here");
   await found.find(exchange, wanted);
   expect(adopt).toHaveBeenCalledWith(id, 4);
+});
+
+test("a session that waits at its gate is not said to be not here: whoever is told so adopts it", async () => {
+  const { finder: found, keeper } = finder();
+  keeper.settled = async () => false;
+  expect(await found.findHere(exchange, wanted)).toEqual({ kind: "refused", reason: "misrouted" });
 });
 
 test("a session that the registry has just lost is not called unknown", async () => {

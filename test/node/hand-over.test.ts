@@ -226,6 +226,18 @@ describe("a session stays where it is, with its state, when", () => {
     expect(counted(await client.call("count"))).toEqual({ value: 2, node: "a" });
   });
 
+  test("the registry lost its entries a moment ago, until others may take it again", async () => {
+    const [a, b] = await Promise.all([start("a"), start("b")]);
+    const client = await RawClient.begin(a.url);
+    await client.call("count");
+    shared.lose();
+    await eventually(() => expect(shared.find(client.session, Date.now())?.epoch).toBe(1));
+    await a.node.drain();
+    expect(a.log.of("session-not-taken")).toEqual([]);
+    expect(shared.find(client.session, Date.now())).toMatchObject({ epoch: 2, owner: { tag: b.node.tag } });
+    expect(counted(await client.call("count"))).toEqual({ value: 2, node: "b" });
+  });
+
   test("the person's own code fails on the node that it was offered to", async () => {
     const failing = { ...yardstick, create: () => Promise.reject(new Error("no disk")) };
     const [a, b] = await Promise.all([start("a", { drainDeadline: 500 }), start("b", {}, failing)]);
