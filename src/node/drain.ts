@@ -5,7 +5,7 @@ import { place } from "../model/placement.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
-import type { Departed, Journey } from "./moves.ts";
+import type { Departed, Journey, Refusal } from "./moves.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 
 export interface DrainParts {
@@ -47,6 +47,8 @@ export class Drain {
   /** Sessions whose turn came, and since when those wait that nobody took. */
   readonly #underWay = new Set<string>();
   readonly #refusedAt = new Map<string, number>();
+  /** The starts of nodes that can't take a session up, by session: their code does not change. */
+  readonly #barred = new Map<string, Set<string>>();
   readonly #run: Promise<void>;
   #isOver = false;
 
@@ -122,13 +124,31 @@ export class Drain {
     };
     const departed = await this.#parts.depart(session, journey);
     this.#underWay.delete(id);
-    if (departed.kind === "stayed") this.#refusedAt.set(id, performance.now());
-    else this.#refusedAt.delete(id);
+    this.#refusedAt.delete(id);
+    if (departed.kind !== "stayed") {
+      this.#barred.delete(id);
+      return;
+    }
+    this.#refusedAt.set(id, performance.now());
+    this.#bar(id, departed.refusedBy);
+  }
+
+  /** To offer it there again would end its copy here for nothing. */
+  #bar(id: string, refusedBy: ReadonlyMap<string, Refusal>): void {
+    const barred = this.#barred.get(id) ?? new Set();
+    for (const { tag, incarnation } of this.#parts.members()) {
+      const why = refusedBy.get(tag);
+      if (why === "unreadable" || why === "failed") barred.add(incarnation);
+    }
+    if (barred.size > 0) this.#barred.set(id, barred);
   }
 
   #next({ id, home, format }: Session, refusedBy: ReadonlyMap<string, unknown>): NodeRecord | undefined {
     const { ownTag, members } = this.#parts;
-    const nodes = members().filter(({ reads }) => canRead(reads, format));
+    const barred = this.#barred.get(id);
+    const nodes = members().filter(
+      ({ incarnation, reads }) => canRead(reads, format) && barred?.has(incarnation) !== true,
+    );
     const places = nodes.map(({ tag, state }) => ({ tag, state, load: this.#loads.get(tag) ?? 0 }));
     const [placement] = place([{ id, home, barred: new Set(refusedBy.keys()) }], places, ownTag);
     if (placement === undefined || placement.kind === "stay") return undefined;

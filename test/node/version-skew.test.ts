@@ -57,6 +57,19 @@ describe("a session whose state newer code has changed", () => {
     expect(content(await older.for(client).call("count"))).toEqual({ value: 2, node: "another" });
   });
 
+  test("is offered to older code once, where its node drains and only that is left", async () => {
+    const newer = await start("newer", { server: yardstick2, drainDeadline: 2_500 });
+    const older = await withOldCode("older");
+    const client = await newer.begin();
+    await newer.for(client).call("count");
+    await knows(newer, "older");
+    await newer.node.drain();
+    expect(newer.log.of("session-not-taken")).toMatchObject([{ by: "older", why: "unreadable" }]);
+    // It claimed it before it knew, and the other one took it back.
+    expect(cluster.find(client.session)).toMatchObject({ epoch: 3, owner: { tag: newer.node.tag } });
+    expect(content(await older.for(client).call("count"))).toEqual({ value: 2, node: "newer" });
+  });
+
   test("is given to a node that runs newer code, and the request with it", async () => {
     const [older, newer] = [await withOldCode("older"), await withNewCode("newer")];
     const client = await newer.begin();
