@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runMooring } from "../cluster/mooring-process.ts";
+import { freePort } from "../support/free-port.ts";
 
 let folder: string;
 let taken: number;
@@ -14,8 +14,9 @@ beforeAll(async () => {
   await writeFile(join(folder, "empty.mjs"), "export const answer = 42;\n");
   await writeFile(join(folder, "broken.mjs"), "throw new Error('the config is missing');\n");
   await writeFile(join(folder, "lacking.mjs"), "import 'no-such-package-anywhere';\n");
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  taken = (listener.address() as AddressInfo).port;
+  // The port before it is taken by nobody: tests take few of these.
+  taken = await freePort();
+  await new Promise<void>((resolve) => listener.listen(taken, "127.0.0.1", resolve));
 });
 afterAll(async () => {
   listener.close();
