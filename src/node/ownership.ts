@@ -42,7 +42,7 @@ export class Ownership {
   #ends = 0;
   /** When it joined, the last time after its lease had run out: monotonic. */
   #joinedAt = Number.POSITIVE_INFINITY;
-  /** Whether a list of the nodes was asked for a lease after it joined: by then each that lives was in one. */
+  /** Whether a list of the nodes was asked for since it joined: before, it knows nobody to ask. */
   #knowsAll = false;
   /** Whether the registry did not answer, or answered late, since it gave the lease. */
   #inDoubt = false;
@@ -125,7 +125,7 @@ export class Ownership {
 
   /** The registry listed its nodes, when it was asked at that time: monotonic. */
   listed(askedAt: number): void {
-    if (askedAt >= this.#joinedAt + this.#parts.lease) this.#knowsAll = true;
+    if (askedAt >= this.#joinedAt) this.#knowsAll = true;
   }
 
   /** The registry did not answer: asks every other node for its promise. Never rejects. */

@@ -12,15 +12,12 @@ let watch: OwnersWatch;
 let workers: WorkingSession[];
 beforeEach(async () => {
   cluster = await startCluster({ nodes: 3, cuttableRedis: true, args: ["--lease", `${leaseMs}ms`] });
-  // A node goes on by promises once it has listed the nodes a lease after it joined.
-  const known = new Promise((resolve) => setTimeout(resolve, leaseMs + 1_500));
   watch = new OwnersWatch(cluster);
   workers = await Promise.all(Array.from({ length: size }, () => WorkingSession.start(cluster.mcp, 100)));
   await cluster.waitFor(() => workers.every(({ acknowledged }) => acknowledged.length >= 3), {
     deadline: 20_000,
     what: "every session to have counted",
   });
-  await known;
 });
 afterEach(async () => {
   await Promise.all(workers.map((worker) => worker.stop()));

@@ -101,6 +101,7 @@ describe("on two nodes", () => {
     await client.call("write_report");
     await stream.received(5);
     await die(a);
+    await stream.ended();
     const rest = await client.at(b.url).listen(stream.lastEventId);
     const pages = await eventually(() => {
       const told = [...stream.messages, ...rest.messages].map(({ params }) => params?.data);
