@@ -30,11 +30,14 @@ export const priority = { pin: 2000, mcp: 1000, app: 10, none: 1 };
 /**
  * Every check is answered by the serving port. Traefik asks that the timeout be shorter than the interval. What all
  * checks together cost a node is three small requests a second.
+ *
+ * After one missed check of the fallback there is nothing behind it but a 503, while one node drains perhaps and the
+ * other has just started: so a node that is only slow gets longer there, and is looked at again soon.
  */
 const checks = {
   pool: { path: "/livez", interval: "1s", timeout: "900ms" },
   owner: { path: "/livez", interval: "2s", timeout: "1s" },
-  fallback: { path: "/livez", interval: "5s", timeout: "1s" },
+  fallback: { path: "/livez", interval: "5s", unhealthyInterval: "1s", timeout: "3s" },
 };
 
 /**
