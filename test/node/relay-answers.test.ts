@@ -234,7 +234,8 @@ describe("readers that don't read", () => {
     );
     // All three ends are in this process, and the kernel's buffers on loopback are the largest part of what was sent.
     expect(written).toBeLessThan(readers * bytes * 0.9);
-    expect(retained() - before).toBeLessThan(readers * 1024 * 1024);
+    // What is not held any more is freed beside the program, a moment after it was collected.
+    await eventually(() => expect(retained() - before).toBeLessThan(readers * 1024 * 1024));
     for (const answer of answers.slice(1)) answer.cut();
     answers[0]?.resume();
     expect((await answers[0]?.ended())?.end).toBe("whole");
