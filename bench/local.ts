@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
 import { describe, type Machine, machine } from "./report.ts";
@@ -7,6 +8,8 @@ import { startDirect } from "./subjects/start.ts";
 export interface LocalOptions extends RoundsOptions {
   /** How many calls are under way at a time; one comparison for each. */
   readonly connections: readonly number[];
+  /** Folders of other Moorings, such as the one before a change, which are measured in the same rounds. */
+  readonly against: readonly string[];
 }
 
 export interface LocalReport {
@@ -29,6 +32,9 @@ export async function benchLocal(children: Children, options: LocalOptions): Pro
     await startDirect(children, "sdk", sdkName),
     await startDirect(children, "floor", "Node http"),
   ];
+  for (const tree of options.against) {
+    subjects.push(await startDirect(children, "mooring", basename(tree), { name: basename(tree), tree }));
+  }
   const comparisons: Comparison[] = [];
   for (const connections of options.connections) {
     const aim = aims[connections];

@@ -120,6 +120,7 @@ const program = new Command("bench").description("Measures Mooring beside its ri
 withCommonOptions(program.command("local"), 5, 3)
   .description("one node against the SDK's own Node adapter, and Node's http alone as the floor")
   .option("--connections <list>", "calls under way at a time, separated by commas", wholes, [1, 16])
+  .option("--against <folder...>", "other Moorings beside this one, such as a clone of it before a change", [])
   .action((options: LocalOptions & Output) => {
     checkSessions(options, options.connections);
     const good = (report: LocalReport) => report.comparisons.every(rightlyAnswered);

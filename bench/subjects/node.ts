@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { OwnedProcess } from "../../src/local/owned-process.ts";
 import type { Children } from "../children.ts";
@@ -11,6 +12,8 @@ export interface NodeParts {
   /** Without one its registry is in memory, so it is a cluster of one. */
   readonly redis?: string;
   readonly options?: readonly string[];
+  /** The folder of the Mooring that runs it, with its dependencies installed; default: this one. */
+  readonly tree?: string;
   /** A module that runs in the node before it, and sends its messages to `onMessage`. */
   readonly preload?: URL;
   readonly onMessage?: (message: unknown) => void;
@@ -25,17 +28,26 @@ export interface StartedNode extends Serving {
 }
 
 const startDeadlineMs = 30_000;
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const ownTree = fileURLToPath(new URL("../..", import.meta.url));
 const listening = ["--host", "127.0.0.1", "--port", "0", "--admin", "off", "--json"];
 
 /** One node as people start it. */
 export async function startNode(children: Children, parts: NodeParts = {}): Promise<StartedNode> {
-  const { name = "bench", module = "yardstick", redis, options = [], preload, onMessage, onLog } = parts;
+  const {
+    name = "bench",
+    module = "yardstick",
+    redis,
+    options = [],
+    tree = ownTree,
+    preload,
+    onMessage,
+    onLog,
+  } = parts;
   let ready: Ready | undefined;
   const node = await children.start({
     name: `the node ${name}`,
     command: process.execPath,
-    args: [main, "serve", module, "--name", name, ...listening, ...options],
+    args: [join(tree, "src/cli/main.ts"), "serve", module, "--name", name, ...listening, ...options],
     environment: {
       ...process.env,
       ...(redis === undefined ? {} : { MOORING_REDIS: redis }),

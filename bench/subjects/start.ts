@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { Children } from "../children.ts";
 import type { Tool } from "../load/plan.ts";
 import type { Listening } from "./listening.ts";
-import { startNode } from "./node.ts";
+import { type NodeParts, startNode } from "./node.ts";
 
 /** What a load can be put on. */
 export interface Subject {
@@ -52,7 +52,8 @@ export async function startDirect(
   children: Children,
   subject: keyof typeof files | "mooring",
   name: string,
+  node: NodeParts = {},
 ): Promise<Subject> {
-  const { url, pid } = subject === "mooring" ? await startNode(children) : await startServing(children, subject);
+  const { url, pid } = subject === "mooring" ? await startNode(children, node) : await startServing(children, subject);
   return { name, url: `${url}/mcp`, same: subject === "floor", processes: { node: [pid] } };
 }
