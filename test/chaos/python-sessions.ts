@@ -17,11 +17,27 @@ interface PythonCall {
 
 /** What test/python/working.py tells. */
 interface Told extends Partial<PythonCall> {
-  readonly event: "opened" | "began" | "ended" | "heard" | "client-ended" | "given-up" | "closed";
+  readonly event:
+    | "opened"
+    | "began"
+    | "ended"
+    | "heard"
+    | "tools-changed"
+    | "called"
+    | "client-ended"
+    | "given-up"
+    | "closed";
   readonly name: string;
   readonly at: number;
   readonly session?: string;
   readonly n?: number;
+  readonly tools?: readonly string[];
+}
+
+/** What a call beside the others gave, and the names of all tools then. */
+interface Called {
+  readonly result: NonNullable<PythonCall["result"]>;
+  readonly tools: readonly string[];
 }
 
 export type Tool = "count" | "sleep" | "append";
@@ -39,6 +55,9 @@ export class PythonSession {
   /** The numbers that were announced to it, and when it heard the last of them. */
   readonly heard: number[] = [];
   heardAt = 0;
+  /** How often it was told that the tools have changed. */
+  toolsChanged = 0;
+  readonly called: Called[] = [];
   /** Each time that the SDK's client was over by itself: when, and by which error. */
   readonly clientEnds: { readonly at: number; readonly error: string }[] = [];
 
@@ -95,6 +114,12 @@ export class PythonSession {
         this.heard.push(told.n as number);
         this.heardAt = told.at;
         break;
+      case "tools-changed":
+        this.toolsChanged += 1;
+        break;
+      case "called":
+        this.called.push(told as Called);
+        break;
       case "client-ended":
         this.clientEnds.push({ at: told.at, error: String(told.error) });
         break;
@@ -139,6 +164,14 @@ export class PythonClients {
     this.#say({ do: "open", name, tool, announce });
     await this.#until(() => session.id !== "", "a session");
     return session;
+  }
+
+  /** Calls a tool without arguments, beside its other calls. */
+  async call({ name, called }: PythonSession, tool: string): Promise<Called> {
+    const before = called.length;
+    this.#say({ do: "call", name, tool });
+    await this.#until(() => called.length > before, `the answer of ${tool}`);
+    return called.at(-1) as Called;
   }
 
   /** No call begins from now on; resolves when none is in flight. */

@@ -11,8 +11,8 @@ import { OwnersWatch } from "./owners-watch.ts";
 
 const full = process.env.MOORING_FULL === "1";
 const size: WorkOptions = full
-  ? { sessions: 1_000, streams: 300, sdkClients: 5, pauseMs: 3_000, everyMs: 1_000 }
-  : { sessions: 60, streams: 20, sdkClients: 2, pauseMs: 150, everyMs: 100 };
+  ? { sessions: 1_000, streams: 300, sdkClients: 5, pythonClients: 5, pauseMs: 3_000, everyMs: 1_000 }
+  : { sessions: 60, streams: 20, sdkClients: 2, pythonClients: 1, pauseMs: 150, everyMs: 100 };
 
 /** As many as all nodes together may hand over in a second. */
 const mostReconnections = 200;
@@ -105,6 +105,12 @@ test("nor one that brings a new version: sessions go on in it, and clients are t
       expect(client.toolsChanged).toBeGreaterThan(0);
       expect(await client.tools()).toContain("tally");
       expect(await client.call("tally")).toMatchObject({ value: client.counted.at(-1) });
+    }
+    for (const session of clients.pythonSessions) {
+      expect(session.toolsChanged, session.name).toBeGreaterThan(0);
+      const { tools, result } = await clients.callOfPython(session, "tally");
+      expect(tools).toContain("tally");
+      expect(result).toMatchObject({ value: session.calls.at(-1)?.result?.value });
     }
   } finally {
     await clients.close();

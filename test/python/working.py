@@ -4,6 +4,7 @@ they are.
 Argument: the MCP URL. Takes commands from stdin, one JSON object a line:
   {"do": "open", "name": NAME, "tool": "count" | "sleep" | "append", "announce": BOOL}
       begins a session that calls this tool again and again; `announce`: and has numbers announced to it
+  {"do": "call", "name": NAME, "tool": TOOL}   that session calls a tool without arguments, beside its other calls
   {"do": "rest"}   each session ends the call that it is in, and begins no other
   {"do": "work"}   they go on
   {"do": "close"}  all sessions end, as their clients end them
@@ -14,6 +15,8 @@ Tells on stdout, one JSON object a line, each with `name`, and `at` in milliseco
   began                 a call was sent
   ended {sentAt, result} or {sentAt, error}, with {unsure: true} when its answer was an error of the tool
   heard {n}             a number that was announced
+  tools-changed         it was told that the tools have changed
+  called {result, tools} what the call beside the others gave, and the names of all tools then
   client-ended {error}  the SDK's client is over, by an error that it raised itself; a new one goes on with the session
   given-up              the same again and again
   closed                all sessions have ended; without a name
@@ -64,6 +67,7 @@ class Worker:
         self.calls = 0
         self.sent_at: float | None = None
         self.closing = False
+        self.session: ClientSession | None = None
 
     async def run(self) -> None:
         for _ in range(MOST_CLIENTS):
@@ -88,11 +92,15 @@ class Worker:
                 headers = {"mcp-session-id": self.session_id, "mcp-protocol-version": "2025-11-25"}
                 http = await stack.enter_async_context(httpx.AsyncClient(headers=headers, timeout=30))
             streams = await stack.enter_async_context(streamable_http_client(self.url, http_client=http))
-            session = ClientSession(streams[0], streams[1], logging_callback=self.heard)
-            yield await stack.enter_async_context(session)
+            session = ClientSession(
+                streams[0], streams[1], logging_callback=self.heard, message_handler=self.told
+            )
+            self.session = await stack.enter_async_context(session)
+            yield self.session
 
     async def begin(self, session: ClientSession) -> None:
         await session.initialize()
+        await session.list_tools()
         self.session_id = self.content(await session.call_tool("where", {}))["session"]
         if self.announce:
             await session.call_tool("announce", {"count": 100_000, "everyMs": 200})
@@ -115,6 +123,11 @@ class Worker:
                     self.call_ended(result=self.content(result))
             await asyncio.sleep(PAUSE_S[self.tool])
 
+    async def call_beside(self, tool: str) -> None:
+        tools = [each.name for each in (await self.session.list_tools()).tools]
+        result = self.content(await self.session.call_tool(tool, {}))
+        tell("called", self.name, result=result, tools=tools)
+
     def call_ended(self, **how) -> None:
         if self.sent_at is not None:
             tell("ended", self.name, sentAt=self.sent_at, **how)
@@ -127,6 +140,11 @@ class Worker:
 
     async def heard(self, params) -> None:
         tell("heard", self.name, n=params.data["n"])
+
+    async def told(self, message) -> None:
+        # 1.x wraps what 2.x gives as it is.
+        if getattr(getattr(message, "root", message), "method", "") == "notifications/tools/list_changed":
+            tell("tools-changed", self.name)
 
     @staticmethod
     def content(result) -> dict:
@@ -143,6 +161,9 @@ async def main(url: str) -> None:
             case "open":
                 workers.append(Worker(url, command["name"], command["tool"], command["announce"]))
                 runs.append(asyncio.create_task(workers[-1].run()))
+            case "call":
+                worker = next(each for each in workers if each.name == command["name"])
+                runs.append(asyncio.create_task(worker.call_beside(command["tool"])))
             case "rest":
                 working.clear()
             case "work":
