@@ -13,21 +13,25 @@ export class SessionJournal {
   /** The `initialize` request, as JSON. */
   readonly initialize: string;
   #level: string | undefined;
-  readonly #subscriptions: Set<string>;
+  /** Absent until the first. */
+  #subscriptions: Set<string> | undefined;
   #lists: Lists | undefined;
-  /** What changes when the request with this id succeeds. */
-  readonly #asked = new Map<RequestId, Change>();
+  /** What changes when the request with this id succeeds. Absent while there is none. */
+  #asked: Map<RequestId, Change> | undefined;
 
   constructor({ initialize, level, subscriptions = [], lists }: Journal) {
     this.initialize = initialize;
     this.#level = level;
-    this.#subscriptions = new Set(subscriptions);
+    if (subscriptions.length > 0) this.#subscriptions = new Set(subscriptions);
     this.#lists = lists;
   }
 
   get all(): Journal {
-    const subscriptions = [...this.#subscriptions];
-    return { initialize: this.initialize, level: this.#level, subscriptions, lists: this.#lists };
+    return { initialize: this.initialize, level: this.#level, subscriptions: this.#subscribed, lists: this.#lists };
+  }
+
+  get #subscribed(): string[] {
+    return [...(this.#subscriptions ?? [])];
   }
 
   /** The lists that the client was given; undefined when it was given none. */
@@ -39,21 +43,22 @@ export class SessionJournal {
   heard({ id, method, params }: JsonRpcRequest): boolean {
     const change = changeOf(method, params);
     if (change === undefined) return false;
+    this.#asked ??= new Map();
     this.#asked.set(id, change);
     return true;
   }
 
   /** What is to be written before the response leaves. */
   answered({ id, result }: JsonRpcMessage): Partial<Journal> | undefined {
-    const change = this.#asked.get(id as RequestId);
+    const change = this.#asked?.get(id as RequestId);
     if (change === undefined) return undefined;
-    this.#asked.delete(id as RequestId);
+    this.forget(id as RequestId);
     return result === undefined ? undefined : change(this, result);
   }
 
   /** The request ended without a response. */
   forget(id: RequestId): void {
-    if (this.#asked.size > 0) this.#asked.delete(id);
+    if (this.#asked?.delete(id) === true && this.#asked.size === 0) this.#asked = undefined;
   }
 
   setLevel(level: string): Partial<Journal> {
@@ -62,15 +67,16 @@ export class SessionJournal {
   }
 
   subscribe(uri: string): Partial<Journal> {
+    this.#subscriptions ??= new Set();
     this.#subscriptions.add(uri);
     const [oldest] = this.#subscriptions;
     if (this.#subscriptions.size > maxSubscriptions) this.#subscriptions.delete(oldest as string);
-    return { subscriptions: [...this.#subscriptions] };
+    return { subscriptions: this.#subscribed };
   }
 
   unsubscribe(uri: string): Partial<Journal> {
-    this.#subscriptions.delete(uri);
-    return { subscriptions: [...this.#subscriptions] };
+    this.#subscriptions?.delete(uri);
+    return { subscriptions: this.#subscribed };
   }
 
   /** A list that the client has already is nothing new: it costs no write. */

@@ -10,7 +10,8 @@ interface Waiting {
 /** Requests that Mooring itself sends to a session's server. The client sees nothing of them. */
 export class OwnRequests {
   readonly #deliver: (request: JsonRpcRequest) => void;
-  readonly #waiting = new Map<RequestId, Waiting>();
+  /** Absent until the first: most sessions never have one. */
+  #waiting: Map<RequestId, Waiting> | undefined;
   #prefix: string | undefined;
   #count = 0;
 
@@ -26,6 +27,7 @@ export class OwnRequests {
     const id = this.#prefix + this.#count;
     return new Promise((answered, gaveUp) => {
       const timer = setTimeout(() => this.#giveUp(id, `The server did not answer ${method} within ${ms} ms`), ms);
+      this.#waiting ??= new Map();
       this.#waiting.set(id, { answered, gaveUp, timer });
       this.#deliver({ jsonrpc: "2.0", id, method, ...(params && { params }) });
     });
@@ -36,9 +38,9 @@ export class OwnRequests {
     if (this.#prefix === undefined) return false;
     const id = isResponse(message) ? message.id : related;
     if (typeof id !== "string" || !id.startsWith(this.#prefix)) return false;
-    const waiting = isResponse(message) ? this.#waiting.get(id) : undefined;
+    const waiting = isResponse(message) ? this.#waiting?.get(id) : undefined;
     if (waiting !== undefined) {
-      this.#waiting.delete(id);
+      this.#waiting?.delete(id);
       clearTimeout(waiting.timer);
       waiting.answered(message);
     }
@@ -47,13 +49,13 @@ export class OwnRequests {
 
   /** Nobody waits any more. */
   stop(): void {
-    for (const id of [...this.#waiting.keys()]) this.#giveUp(id, "The session ended");
+    for (const id of [...(this.#waiting?.keys() ?? [])]) this.#giveUp(id, "The session ended");
   }
 
   #giveUp(id: RequestId, why: string): void {
-    const waiting = this.#waiting.get(id);
+    const waiting = this.#waiting?.get(id);
     if (waiting === undefined) return;
-    this.#waiting.delete(id);
+    this.#waiting?.delete(id);
     clearTimeout(waiting.timer);
     waiting.gaveUp(new Error(why));
   }

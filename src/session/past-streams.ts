@@ -31,14 +31,15 @@ const maxFinished = 256;
 /** Call streams that have ended, here or with the node that began them: what is left of them to ask for. */
 export class PastStreams {
   readonly #parts: PastStreamsParts;
-  /** The number of the last event of each stream that has ended here. Oldest first. */
-  readonly #finished = new Map<string, number>();
+  /** The number of the last event of each stream that has ended here, from the first on. Oldest first. */
+  #finished: Map<string, number> | undefined;
 
   constructor(parts: PastStreamsParts) {
     this.#parts = parts;
   }
 
   add(stream: string, sequence: number): void {
+    this.#finished ??= new Map();
     this.#finished.set(stream, sequence);
     if (this.#finished.size <= maxFinished) return;
     const [oldest] = this.#finished.keys();
@@ -50,7 +51,7 @@ export class PastStreams {
     const { ledger } = this.#parts;
     const { ring, outbox } = this.#parts.host;
     const { stream, sequence } = place;
-    const last = this.#finished.get(stream);
+    const last = this.#finished?.get(stream);
     if (last !== undefined || !outbox.keeps) {
       const missed = last === undefined || sequence > last ? undefined : ring.after(stream, sequence, last);
       if (missed === undefined) answerGone(sink, place);

@@ -23,7 +23,7 @@ export class SessionTasks implements TaskHost {
   /** Of tasks that were started by the server's own code: those that are wanted, as the JSON of their names. */
   #marks: StateCell<string> | undefined;
   /** Those that were marked when the session came here. */
-  #came: ReadonlySet<string> = new Set();
+  #came: ReadonlySet<string> = none;
   #life: "unbegun" | "live" | "ended" = "unbegun";
   /** Those that ended with the session's life here, and begin again where it goes on. */
   #interrupted: readonly Task[] = [];
@@ -117,6 +117,8 @@ export class SessionTasks implements TaskHost {
     return namesIn(this.#marks.value);
   }
 }
+
+const none: ReadonlySet<string> = new Set();
 
 function namesIn(json: string): ReadonlySet<string> {
   return new Set(JSON.parse(json) as string[]);
