@@ -4,7 +4,7 @@ import type { Claimed, Fence, Registry, SessionRecord } from "../ports/registry.
 import type { ClaimOutcome, DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
 import type { Kept, SessionStore } from "../session/session-store.ts";
-import { FencedStore, mostAttempts } from "./fenced-store.ts";
+import { FencedStore, type FencedStoreParts, mostAttempts } from "./fenced-store.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { Ownership } from "./ownership.ts";
@@ -37,6 +37,8 @@ const batchSize = 100;
  */
 export class SessionEntries {
   readonly #parts: SessionEntriesParts;
+  /** Of all sessions' stores. */
+  readonly #storeParts: FencedStoreParts;
   /** Of this node's last claim or write of any session. */
   #number = 0;
   /** Each with the registry's generation in which it was noted last. */
@@ -46,6 +48,14 @@ export class SessionEntries {
 
   constructor(parts: SessionEntriesParts) {
     this.#parts = parts;
+    const { registry, ownership, metrics } = parts;
+    this.#storeParts = {
+      ...{ registry, ownership, metrics },
+      nextNumber: () => this.#nextNumber(),
+      onFenced: (id, by) => this.fenced(id, by),
+      notedIn: (id) => this.#notedIn(id),
+      onMissing: (id, notedIn) => this.#settleMissing(id, notedIn),
+    };
   }
 
   /** A session that lives here, as the registry is to have it. */
@@ -57,18 +67,7 @@ export class SessionEntries {
 
   /** What keeps a session's changes; undefined where nothing outlives the node. */
   storeOf(id: string, fence: Fence): SessionStore | undefined {
-    if (!this.#parts.keeps) return undefined;
-    return new FencedStore(
-      {
-        ...this.#parts,
-        nextNumber: () => this.#nextNumber(),
-        onFenced: (fenced, by) => this.fenced(fenced, by),
-        notedIn: (noted) => this.#notedIn(noted),
-        onMissing: (missing, notedIn) => this.#settleMissing(missing, notedIn),
-      },
-      id,
-      fence,
-    );
+    return this.#parts.keeps ? new FencedStore(this.#storeParts, id, fence) : undefined;
   }
 
   /** Notes a session that began here: now, or when the registry is back. Never rejects. */
