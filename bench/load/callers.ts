@@ -1,5 +1,6 @@
 // Clients at work, in a process of their own: many sessions, of which one after another calls at an even pace, whether
 // or not the calls before it are answered. It begins when the bench says so, and ends with it.
+import { answerBench } from "./answer-bench.ts";
 import { Connection } from "./connection.ts";
 import { judge } from "./mcp-answer.ts";
 import { LoadSession } from "./session.ts";
@@ -24,10 +25,7 @@ export interface Calls {
   readonly samples: readonly string[];
 }
 
-export type CallersAnswer =
-  | { readonly kind: "begun" }
-  | ({ readonly kind: "calls" } & Calls)
-  | { readonly kind: "error"; readonly message: string };
+export type CallersAnswer = { readonly kind: "begun" } | ({ readonly kind: "calls" } & Calls);
 
 const everyMs = 5;
 const maxSamples = 5;
@@ -72,23 +70,19 @@ async function call(session: LoadSession, connection: Connection): Promise<void>
   }
 }
 
-function say(answer: CallersAnswer): void {
-  process.send?.(answer);
-}
-
-process.on("disconnect", () => process.exit(0));
-process.on("message", (request: CallersRequest) => {
+async function answer(request: CallersRequest): Promise<CallersAnswer> {
   switch (request.kind) {
     case "begin":
-      begin(request).then(
-        () => say({ kind: "begun" }),
-        (error: Error) => say({ kind: "error", message: `session ${sessions.length + 1}: ${error.message}` }),
-      );
-      return;
-    case "calls":
-      say({ kind: "calls", tookMs, failed, samples });
+      await begin(request);
+      return { kind: "begun" };
+    case "calls": {
+      const calls: CallersAnswer = { kind: "calls", tookMs, failed, samples };
       tookMs = [];
       failed = 0;
       samples = [];
+      return calls;
+    }
   }
-});
+}
+
+answerBench(answer, () => `session ${sessions.length + 1}`);

@@ -1,6 +1,7 @@
 // Idle clients, in a process of their own: it opens sessions with a stream each when the bench says so, holds them, and
 // ends with it.
 import { setTimeout as sleep } from "node:timers/promises";
+import { answerBench } from "./answer-bench.ts";
 import { Connection } from "./connection.ts";
 import { OpenStream } from "./open-stream.ts";
 import { LoadSession } from "./session.ts";
@@ -27,10 +28,7 @@ export interface Held {
   readonly leastKeepAlives: number;
 }
 
-export type HolderAnswer =
-  | { readonly kind: "opened" }
-  | ({ readonly kind: "held" } & Held)
-  | { readonly kind: "error"; readonly message: string };
+export type HolderAnswer = { readonly kind: "opened" } | ({ readonly kind: "held" } & Held);
 
 const streams: OpenStream[] = [];
 
@@ -61,21 +59,14 @@ function held(): Held {
   };
 }
 
-function say(answer: HolderAnswer): void {
-  process.send?.(answer);
-}
-
-process.on("disconnect", () => process.exit(0));
-process.on("message", (request: HolderRequest) => {
+async function answer(request: HolderRequest): Promise<HolderAnswer> {
   switch (request.kind) {
     case "open":
-      open(request).then(
-        () => say({ kind: "opened" }),
-        (error: Error) => say({ kind: "error", message: `session ${streams.length + 1}: ${error.message}` }),
-      );
-      return;
+      await open(request);
+      return { kind: "opened" };
     case "count":
-      say({ kind: "held", ...held() });
-      return;
+      return { kind: "held", ...held() };
   }
-});
+}
+
+answerBench(answer, () => `session ${streams.length + 1}`);

@@ -49,9 +49,3 @@ export interface LoadProgress {
   readonly seconds: number;
   readonly failures: Readonly<Record<Failure, number>>;
 }
-
-/** What the load process says to the bench. */
-export type LoadMessage =
-  | { readonly kind: "progress"; readonly progress: LoadProgress }
-  | { readonly kind: "result"; readonly result: LoadResult }
-  | { readonly kind: "error"; readonly message: string };
