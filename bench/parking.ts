@@ -4,9 +4,9 @@ import { Connection } from "./load/connection.ts";
 import { LoadSession } from "./load/session.ts";
 import { type Machine, machine, table } from "./report.ts";
 import { type Percentiles, percentiles } from "./statistics.ts";
-import { type StartedNode, startNode } from "./subjects/node.ts";
 import type { ProcessSecond } from "./subjects/process-watch.ts";
 import { startRegistry } from "./subjects/valkey.ts";
+import { startWatched, type WatchedNode, worstOf } from "./watched-node.ts";
 
 export interface ParkingOptions {
   readonly sessions: number;
@@ -53,7 +53,6 @@ export interface ParkingReport {
 }
 
 const aimMs = 5;
-const preload = new URL("subjects/process-watch.ts", import.meta.url);
 const maxSamples = 5;
 /** How often each used session is called. */
 const usedEveryMs = 1_000;
@@ -62,11 +61,11 @@ const parkingDeadlineMs = 120_000;
 
 /** A node that holds many sessions of which few are used: its memory before and after the others are parked. */
 export async function benchParking(children: Children, options: ParkingOptions): Promise<ParkingReport> {
-  const watch = await startWatched(children, options.parkAfterSeconds);
-  const url = new URL(`${watch.node.url}/mcp`);
+  const node = await startParking(children, options.parkAfterSeconds);
+  const url = new URL(`${node.url}/mcp`);
   const connection = new Connection(url.hostname, Number(url.port));
   await warmUp(url, connection);
-  const empty = await watch.memory();
+  const empty = await node.memory();
 
   say(`${options.sessions} sessions open …`);
   const sessions: LoadSession[] = [];
@@ -77,8 +76,8 @@ export async function benchParking(children: Children, options: ParkingOptions):
   }
   const used = new UsedSessions(url, sessions.splice(0, options.used));
   used.start();
-  const full = await watch.memory();
-  if (watch.parkedAt.length > 0) {
+  const full = await node.memory();
+  if (node.parkedAt.length > 0) {
     throw new Error(
       `sessions were parked before all of them were open. Raise --park-after-seconds (${options.parkAfterSeconds}), or lower --sessions.`,
     );
@@ -86,16 +85,16 @@ export async function benchParking(children: Children, options: ParkingOptions):
 
   say(`${full.rss.toFixed(0)} MiB RSS; now idle until all but ${options.used} are parked …`);
   const usedBefore = used.take();
-  const from = watch.seconds.length;
-  await watch.untilParked(sessions.length, options.parkAfterSeconds * 1_000 * 1.1 + parkingDeadlineMs);
-  const delayMs = watch.seconds.slice(from).reduce((most, second) => Math.max(most, second.delayMaxMs), 0);
+  const from = node.seconds.length;
+  await node.untilParked(sessions.length, options.parkAfterSeconds * 1_000 * 1.1 + parkingDeadlineMs);
+  const { delayMs } = worstOf(node.seconds.slice(from));
   const usedMeanwhile = used.take();
-  const [first = 0] = watch.parkedAt;
-  const parkingSeconds = ((watch.parkedAt.at(-1) ?? 0) - first) / 1_000;
+  const [first = 0] = node.parkedAt;
+  const parkingSeconds = ((node.parkedAt.at(-1) ?? 0) - first) / 1_000;
 
   say(`… which took ${parkingSeconds.toFixed(1)} s; its memory after ${options.settleSeconds} s more …`);
   await sleep(options.settleSeconds * 1_000);
-  const parked = await watch.memory();
+  const parked = await node.memory();
 
   const firstCall: number[] = [];
   const nextCall: number[] = [];
@@ -113,36 +112,30 @@ export async function benchParking(children: Children, options: ParkingOptions):
   return {
     ...{ bench: "parking", machine: machine(), options, empty, full, parked, parkingSeconds, delayMs },
     ...{ usedBefore: percentiles(usedBefore), usedMeanwhile: percentiles(usedMeanwhile) },
-    ...{ firstCall: percentiles(firstCall), nextCall: percentiles(nextCall), unparking: percentiles(watch.unparked) },
+    ...{ firstCall: percentiles(firstCall), nextCall: percentiles(nextCall), unparking: percentiles(node.unparked) },
     ...{ failures: failures.slice(0, maxSamples), failed: failures.length },
   };
 }
 
-interface Watched {
-  readonly node: StartedNode;
-  readonly seconds: ProcessSecond[];
+/** A node that parks its idle sessions. */
+interface ParkingNode extends WatchedNode {
   /** When each session was parked. */
-  readonly parkedAt: number[];
+  readonly parkedAt: readonly number[];
   /** How long the node says that each took to come back: milliseconds. */
-  readonly unparked: number[];
+  readonly unparked: readonly number[];
   /** As it is in the next second. */
   memory(): Promise<Memory>;
   untilParked(count: number, deadlineMs: number): Promise<void>;
 }
 
-async function startWatched(children: Children, parkAfterSeconds: number): Promise<Watched> {
+async function startParking(children: Children, parkAfterSeconds: number): Promise<ParkingNode> {
   const valkey = await startRegistry(children);
-  const seconds: ProcessSecond[] = [];
   const parkedAt: number[] = [];
   const unparked: number[] = [];
-  const node = await startNode(children, {
+  const node = await startWatched(children, {
     name: "bench",
     redis: valkey.url,
     options: ["--park-after", `${parkAfterSeconds}s`],
-    preload,
-    onMessage: (message) => {
-      if ((message as Partial<ProcessSecond>).kind === "process-second") seconds.push(message as ProcessSecond);
-    },
     onLog: (line) => {
       if (line.includes('"session-parked"')) parkedAt.push(performance.now());
       if (line.includes('"session-unparked"')) unparked.push((JSON.parse(line) as { ms: number }).ms);
@@ -156,11 +149,13 @@ async function startWatched(children: Children, parkAfterSeconds: number): Promi
     }
   };
   return {
-    ...{ node, seconds, parkedAt, unparked },
+    ...node,
+    parkedAt,
+    unparked,
     async memory() {
-      const next = seconds.length + 1;
-      await until(() => seconds.length > next, 10_000, "the node did not tell how much memory it has");
-      const { rssBytes, heapBytes, externalBytes } = seconds[next] as ProcessSecond;
+      const next = node.seconds.length + 1;
+      await until(() => node.seconds.length > next, 10_000, "the node did not tell how much memory it has");
+      const { rssBytes, heapBytes, externalBytes } = node.seconds[next] as ProcessSecond;
       const mib = (bytes: number) => bytes / 1_024 / 1_024;
       return { rss: mib(rssBytes), heap: mib(heapBytes), external: mib(externalBytes) };
     },
