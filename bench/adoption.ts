@@ -1,3 +1,4 @@
+import { checkedCall, warmUp } from "./checked-calls.ts";
 import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
 import { OpenStream } from "./load/open-stream.ts";
@@ -33,9 +34,6 @@ export interface AdoptionReport {
 const aimMs = 3;
 const eventsDeadlineMs = 20_000;
 const maxSamples = 5;
-/** Sessions of the adopting node's own: a node in use has compiled what it runs. */
-const warmupSessions = 50;
-const warmupCalls = 20;
 
 /** Sessions of a node that was killed, called at another one after another: each first call adopts its session. */
 export async function benchAdoption(children: Children, options: AdoptionOptions): Promise<AdoptionReport> {
@@ -57,7 +55,7 @@ export async function benchAdoption(children: Children, options: AdoptionOptions
 
   const at = new URL(`${adopting.url}/mcp`);
   const connection = new Connection(at.hostname, Number(at.port));
-  await warmUp(at, connection);
+  await warmUp(at, connection, "where");
   const sessions = await begin(new URL(`${dying.url}/mcp`), options);
   process.stderr.write(`${sessions.length} sessions with state and events; their node is killed …\n`);
   dying.process.kill();
@@ -71,10 +69,10 @@ export async function benchAdoption(children: Children, options: AdoptionOptions
   for (const [index, begun] of sessions.entries()) {
     const session = begun.at(at);
     try {
-      firstCall.push(await timed(() => expectField(session, connection, "where", "node", "adopting")));
+      firstCall.push(await checkedCall(session, connection, "where", { node: "adopting" }));
       if (index === 0) untilFirstMs = performance.now() - killedAt;
-      nextCall.push(await timed(() => expectField(session, connection, "where", "node", "adopting")));
-      await expectField(session, connection, "count", "value", options.counts + 1);
+      nextCall.push(await checkedCall(session, connection, "where", { node: "adopting" }));
+      await checkedCall(session, connection, "count", { value: options.counts + 1 });
     } catch (error) {
       failures.push(`session ${index + 1}: ${(error as Error).message}`);
     }
@@ -93,14 +91,6 @@ export async function benchAdoption(children: Children, options: AdoptionOptions
   };
 }
 
-async function warmUp(url: URL, connection: Connection): Promise<void> {
-  for (let name = 0; name < warmupSessions; name += 1) {
-    const session = await LoadSession.open(url, name, connection, false);
-    for (let call = 0; call < warmupCalls; call += 1) await session.ask(connection, "where");
-    await session.close(connection);
-  }
-}
-
 /** Sessions that have something to be restored: tools that their client knows, a counter, and events that were logged and have left. */
 async function begin(url: URL, { sessions, counts, events }: AdoptionOptions): Promise<LoadSession[]> {
   const connection = new Connection(url.hostname, Number(url.port));
@@ -108,7 +98,7 @@ async function begin(url: URL, { sessions, counts, events }: AdoptionOptions): P
   for (let name = 0; name < sessions; name += 1) {
     const session = await LoadSession.open(url, name, connection, false);
     await session.listTools(connection);
-    for (let count = 1; count <= counts; count += 1) await expectField(session, connection, "count", "value", count);
+    for (let count = 1; count <= counts; count += 1) await checkedCall(session, connection, "count", { value: count });
     if (events > 0) {
       const stream = await OpenStream.open(url, session);
       await session.ask(connection, "announce", { count: events, everyMs: 0 });
@@ -119,23 +109,6 @@ async function begin(url: URL, { sessions, counts, events }: AdoptionOptions): P
   }
   connection.close();
   return begun;
-}
-
-async function expectField(
-  session: LoadSession,
-  connection: Connection,
-  tool: string,
-  field: string,
-  value: string | number,
-): Promise<void> {
-  const content = await session.ask(connection, tool);
-  if (content[field] !== value) throw new Error(`${tool} gave ${JSON.stringify(content)}, not ${field} ${value}`);
-}
-
-async function timed(act: () => Promise<void>): Promise<number> {
-  const began = performance.now();
-  await act();
-  return performance.now() - began;
 }
 
 function adoptionMsIn(line: string): number | undefined {

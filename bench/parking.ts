@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { checkedCall, warmUp } from "./checked-calls.ts";
 import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
 import { LoadSession } from "./load/session.ts";
@@ -64,14 +65,14 @@ export async function benchParking(children: Children, options: ParkingOptions):
   const node = await startParking(children, options.parkAfterSeconds);
   const url = new URL(`${node.url}/mcp`);
   const connection = new Connection(url.hostname, Number(url.port));
-  await warmUp(url, connection);
+  await warmUp(url, connection, "count");
   const empty = await node.memory();
 
   say(`${options.sessions} sessions open …`);
   const sessions: LoadSession[] = [];
   for (let name = 0; name < options.sessions; name += 1) {
     const session = await LoadSession.open(url, name, connection, false);
-    await expectCount(session, connection, 1);
+    await checkedCall(session, connection, "count", { value: 1 });
     sessions.push(session);
   }
   const used = new UsedSessions(url, sessions.splice(0, options.used));
@@ -101,8 +102,8 @@ export async function benchParking(children: Children, options: ParkingOptions):
   const failures: string[] = used.failures;
   for (const [index, session] of sessions.slice(0, options.back).entries()) {
     try {
-      firstCall.push(await timed(() => expectCount(session, connection, 2)));
-      nextCall.push(await timed(() => expectCount(session, connection, 3)));
+      firstCall.push(await checkedCall(session, connection, "count", { value: 2 }));
+      nextCall.push(await checkedCall(session, connection, "count", { value: 3 }));
     } catch (error) {
       failures.push(`session ${index + 1}: ${(error as Error).message}`);
     }
@@ -200,7 +201,7 @@ class UsedSessions {
       for (const [index, session] of this.#sessions.entries()) {
         if (this.#stopped) return;
         try {
-          this.#ms.push(await timed(() => expectCount(session, this.#connection, value)));
+          this.#ms.push(await checkedCall(session, this.#connection, "count", { value }));
         } catch (error) {
           this.failures.push(`used session ${index + 1}: ${(error as Error).message}`);
         }
@@ -208,26 +209,6 @@ class UsedSessions {
       }
     }
   }
-}
-
-/** A node in use has compiled what it runs. */
-async function warmUp(url: URL, connection: Connection): Promise<void> {
-  for (let name = 0; name < 50; name += 1) {
-    const session = await LoadSession.open(url, name, connection, false);
-    for (let value = 1; value <= 20; value += 1) await expectCount(session, connection, value);
-    await session.close(connection);
-  }
-}
-
-async function expectCount(session: LoadSession, connection: Connection, value: number): Promise<void> {
-  const content = await session.ask(connection, "count");
-  if (content.value !== value) throw new Error(`count gave ${JSON.stringify(content)}, not ${value}`);
-}
-
-async function timed(act: () => Promise<void>): Promise<number> {
-  const began = performance.now();
-  await act();
-  return performance.now() - began;
 }
 
 function say(text: string): void {
