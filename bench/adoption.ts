@@ -3,7 +3,7 @@ import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
 import { OpenStream } from "./load/open-stream.ts";
 import { LoadSession } from "./load/session.ts";
-import { type Machine, machine, table } from "./report.ts";
+import { type Machine, machine, met, table, timesRow } from "./report.ts";
 import { type Percentiles, percentiles } from "./statistics.ts";
 import { type StartedNode, startNode } from "./subjects/node.ts";
 import { startRegistry } from "./subjects/valkey.ts";
@@ -124,15 +124,14 @@ export function isAdoptionGood({ failed }: AdoptionReport): boolean {
 
 export function describeAdoption(report: AdoptionReport): string {
   const { options, firstCall, nextCall, adoption, untilFirstMs, failures, failed } = report;
-  const row = (name: string, { p50, p99, max }: Percentiles) => [name, ...[p50, p99, max].map((ms) => ms.toFixed(2))];
   return [
     table([
       [`${options.sessions} sessions, one after another`, "p50 ms", "p99 ms", "max ms"],
-      row("first call, which adopts", firstCall),
-      row("  of it the adoption", adoption),
-      row("next call", nextCall),
+      timesRow("first call, which adopts", firstCall),
+      timesRow("  of it the adoption", adoption),
+      timesRow("next call", nextCall),
     ]),
-    `adoption at p50 ${adoption.p50.toFixed(2)} ms, aim < ${aimMs}: ${adoption.p50 < aimMs ? "met" : "missed"}`,
+    `adoption at p50 ${adoption.p50.toFixed(2)} ms, aim < ${aimMs}: ${met(adoption.p50 < aimMs)}`,
     `from the end of the killed process to the first answer: ${untilFirstMs.toFixed(0)} ms`,
     `sessions that did not come back whole: ${failed}`,
     ...failures.map((failure) => `  ${failure}`),

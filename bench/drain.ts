@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Callers } from "./callers.ts";
 import type { Children } from "./children.ts";
-import { type Machine, machine, table } from "./report.ts";
+import { type Machine, machine, met, table } from "./report.ts";
 import { type Percentiles, percentiles } from "./statistics.ts";
 import { startRegistry } from "./subjects/valkey.ts";
 import { startWatched, type WatchedNode, type Worst, worstOf } from "./watched-node.ts";
@@ -156,8 +156,4 @@ export function describeDrain({ options, passages }: DrainReport): string {
       ...samples.map((sample) => `  failed: ${sample}`),
     ]);
   return [calls, loop, verdicts.join("\n")].join("\n\n");
-}
-
-function met(isMet: boolean): string {
-  return isMet ? "met" : "missed";
 }

@@ -1,7 +1,7 @@
 import type { Children } from "./children.ts";
 import type { LoadProgress, LoadResult } from "./load/plan.ts";
 import { Load } from "./load.ts";
-import { describe, failuresInWords, type Machine, machine, noneFailed, rightlyAnswered } from "./report.ts";
+import { describe, failuresInWords, type Machine, machine, met, noneFailed, rightlyAnswered } from "./report.ts";
 import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
 import { benchRouters, describeRouters, type RoutersReport, routersAnsweredRightly } from "./routers.ts";
 import { startMooringCluster } from "./subjects/mooring-cluster.ts";
@@ -94,10 +94,9 @@ export function isEdgeGood({ comparison, endurance, routers }: EdgeReport): bool
 
 function enduranceInWords({ asked, result }: Endurance): string {
   const { calls, seconds, failures, samples } = result;
-  const cut = failures.cut === 0 ? "met" : "missed";
   return [
     `${calls} of ${asked} calls answered rightly in ${seconds.toFixed(0)} s, failed: ${failuresInWords(failures)}`,
-    `cut answers: ${failures.cut}, aim 0: ${cut}`,
+    `cut answers: ${failures.cut}, aim 0: ${met(failures.cut === 0)}`,
     ...samples.map((sample) => `  ${sample}`),
   ].join("\n");
 }

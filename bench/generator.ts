@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
-import { type Machine, machine } from "./report.ts";
+import { type Machine, machine, spreadInWords } from "./report.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 import { type Subject, startDirect } from "./subjects/start.ts";
 
@@ -100,7 +100,7 @@ function describeOne({ connections, ours, wrk, ratio, busy }: GeneratorCompariso
   const against =
     wrk === null || ratio === null
       ? "wrk: not run, it is not on the PATH (Debian: apt-get install wrk)"
-      : `wrk ${wrk.toFixed(0)} calls/s, ours / wrk ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`;
+      : `wrk ${wrk.toFixed(0)} calls/s, ours / wrk ${spreadInWords(ratio, 2)}`;
   return `c=${connections}: ours ${ours.toFixed(0)} calls/s, using ${share(busy.load)} of a core while the target used ${share(busy.target)}; ${against}`;
 }
 

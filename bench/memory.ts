@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Children } from "./children.ts";
 import { Holder } from "./holder.ts";
 import type { Held } from "./load/holder.ts";
-import { type Machine, machine, table } from "./report.ts";
+import { type Machine, machine, met, table } from "./report.ts";
 import type { ProcessSecond } from "./subjects/process-watch.ts";
 import { startRegistry } from "./subjects/valkey.ts";
 import { startWatched, type Worst, worstOf } from "./watched-node.ts";
@@ -169,7 +169,6 @@ export function describeMemory({ options, cases }: MemoryReport): string {
 }
 
 function verdictOf({ registry, idle, worst, held }: MemoryCase): string {
-  const met = (isMet: boolean) => (isMet ? "met" : "missed");
   const heldUpMs = worst.cpuBesidesGcMs ?? worst.delayBesidesGcMs;
   const streams =
     held.ended === 0

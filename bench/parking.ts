@@ -3,7 +3,7 @@ import { checkedCall, warmUp } from "./checked-calls.ts";
 import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
 import { LoadSession } from "./load/session.ts";
-import { type Machine, machine, table } from "./report.ts";
+import { type Machine, machine, met, table, timesRow } from "./report.ts";
 import { type Percentiles, percentiles } from "./statistics.ts";
 import type { ProcessSecond } from "./subjects/process-watch.ts";
 import { startRegistry } from "./subjects/valkey.ts";
@@ -227,10 +227,6 @@ export function describeParking(report: ParkingReport): string {
     name,
     ...[rss, heap, external].map((mib) => mib.toFixed(1)),
   ];
-  const timeRow = (name: string, { p50, p99, max }: Percentiles) => [
-    name,
-    ...[p50, p99, max].map((ms) => ms.toFixed(2)),
-  ];
   return [
     table([
       ["MiB of the node", "RSS", "heap", "outside the heap"],
@@ -241,14 +237,14 @@ export function describeParking(report: ParkingReport): string {
     "",
     table([
       ["ms", "p50", "p99", "max"],
-      timeRow(`first call of a parked session, of ${back}`, firstCall),
-      timeRow("  of it the restoring", report.unparking),
-      timeRow("its next call", report.nextCall),
-      timeRow("calls of used sessions, before", report.usedBefore),
-      timeRow("  while the others are parked", report.usedMeanwhile),
+      timesRow(`first call of a parked session, of ${back}`, firstCall),
+      timesRow("  of it the restoring", report.unparking),
+      timesRow("its next call", report.nextCall),
+      timesRow("calls of used sessions, before", report.usedBefore),
+      timesRow("  while the others are parked", report.usedMeanwhile),
     ]),
     "",
-    `first call at p50 ${firstCall.p50.toFixed(2)} ms, aim < ${aimMs}: ${firstCall.p50 < aimMs ? "met" : "missed"}`,
+    `first call at p50 ${firstCall.p50.toFixed(2)} ms, aim < ${aimMs}: ${met(firstCall.p50 < aimMs)}`,
     `parking took ${report.parkingSeconds.toFixed(1)} s, and held the event loop up for ${delayMs.toFixed(1)} ms at most`,
     `sessions that did not come back whole: ${failed}`,
     ...failures.map((failure) => `  ${failure}`),

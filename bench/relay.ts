@@ -1,6 +1,6 @@
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
-import { describe, type Machine, machine } from "./report.ts";
+import { describe, type Machine, machine, met } from "./report.ts";
 import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
 import { startRelayPair } from "./subjects/mooring-cluster.ts";
 
@@ -43,8 +43,7 @@ function addedMs(comparisons: readonly Comparison[]): number | null {
 export function describeRelay({ comparisons, addedMs: added }: RelayReport): string {
   const parts = comparisons.map(describe);
   if (added !== null) {
-    const verdict = added <= aimMs ? "met" : "missed";
-    parts.push(`a relay adds ${added.toFixed(3)} ms at p50, c=1; aim <= ${aimMs}: ${verdict}`);
+    parts.push(`a relay adds ${added.toFixed(3)} ms at p50, c=1; aim <= ${aimMs}: ${met(added <= aimMs)}`);
   }
   return parts.join("\n\n");
 }

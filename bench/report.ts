@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import type { Failure } from "./load/plan.ts";
 import type { Comparison, Ratio, Summary } from "./rounds.ts";
+import type { Percentiles, Spread } from "./statistics.ts";
 
 /** What figures depend on. */
 export interface Machine {
@@ -53,13 +54,28 @@ export function noneFailed(failures: Readonly<Record<Failure, number>>): boolean
 }
 
 function ratioInWords(ratio: Ratio): string {
-  const across = `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`;
-  const aim = ratio.aim === null ? "" : `, aim >= ${ratio.aim}: ${ratio.met === true ? "met" : "missed"}`;
-  return `${ratio.of} / ${ratio.to}: ${across}${aim}`;
+  const aim = ratio.aim === null ? "" : `, aim >= ${ratio.aim}: ${met(ratio.met === true)}`;
+  return `${ratio.of} / ${ratio.to}: ${spreadInWords(ratio, 2)}${aim}`;
 }
 
 function samplesOf(summaries: readonly Summary[]): string[] {
   return summaries.flatMap(({ subject, samples }) => samples.slice(0, 3).map((sample) => `  ${subject}: ${sample}`));
+}
+
+/** What is said of an aim. */
+export function met(isMet: boolean): string {
+  return isMet ? "met" : "missed";
+}
+
+/** The median, and in parentheses the range. */
+export function spreadInWords(spread: Spread, digits: number): string {
+  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => value.toFixed(digits));
+  return `${median} (${min} to ${max})`;
+}
+
+/** A row of a table: milliseconds at p50 and p99, and the most. */
+export function timesRow(name: string, { p50, p99, max }: Percentiles): string[] {
+  return [name, ...[p50, p99, max].map((ms) => ms.toFixed(2))];
 }
 
 /** The first column to the left, the others to the right. */

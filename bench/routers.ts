@@ -5,7 +5,7 @@ import type { Children } from "./children.ts";
 import { cpuMicrosOf, residentMbOf } from "./load/cpu-time.ts";
 import type { LoadResult } from "./load/plan.ts";
 import type { Load } from "./load.ts";
-import { table } from "./report.ts";
+import { spreadInWords, table } from "./report.ts";
 import type { RoundsOptions } from "./rounds.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 import { type Edge, startEdge } from "./subjects/edge.ts";
@@ -231,8 +231,7 @@ export function routersAnsweredRightly(report: RoutersReport): boolean {
 
 export function describeRouters(report: RoutersReport): string {
   const levels = report[0]?.loads.map(({ connections }) => connections) ?? [];
-  const ratioInWords = (ratio: Spread | null): string =>
-    ratio === null ? "-" : `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)})`;
+  const ratioInWords = (ratio: Spread | null): string => (ratio === null ? "-" : spreadInWords(ratio, 2));
   const tables = levels.map((connections, level) =>
     table([
       [`c=${connections}`, "calls/s", "p50 ms", "ratio", "µs CPU Traefik", "ratio"],
@@ -255,7 +254,7 @@ export function describeRouters(report: RoutersReport): string {
       nameOf(one),
       one.residentMb?.toFixed(0) ?? "-",
       one.idleShare === null ? "-" : (one.idleShare * 100).toFixed(1),
-      `${one.changeMs.median.toFixed(0)} (${one.changeMs.min.toFixed(0)} to ${one.changeMs.max.toFixed(0)})`,
+      spreadInWords(one.changeMs, 0),
       String(one.failed),
     ]),
   ]);

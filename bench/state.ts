@@ -1,6 +1,6 @@
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
-import { describe, type Machine, machine, noneFailed, table } from "./report.ts";
+import { describe, type Machine, machine, met, noneFailed, table } from "./report.ts";
 import { type Comparison, compared, measure, type RoundsOptions, type Run, resultsOf } from "./rounds.ts";
 import { type CountedCalls, countCommands } from "./state-commands.ts";
 import { type Spread, spread } from "./statistics.ts";
@@ -101,15 +101,12 @@ export function describeState({ comparisons, added, commands }: StateReport): st
     );
     const echo = commands.find(({ tool }) => tool === "echo");
     if (echo !== undefined) {
-      parts.push(
-        `commands of calls that change nothing: ${echo.commands}, aim 0: ${echo.commands === 0 ? "met" : "missed"}`,
-      );
+      parts.push(`commands of calls that change nothing: ${echo.commands}, aim 0: ${met(echo.commands === 0)}`);
     }
   }
   return parts.join("\n\n");
 }
 
 function addedInWords({ connections, median, min, max }: Added): string {
-  const verdict = median <= aims.addedMs ? "met" : "missed";
-  return `a change of state adds ${median.toFixed(3)} ms at p50, c=${connections} (${min.toFixed(3)} to ${max.toFixed(3)}); aim <= ${aims.addedMs}: ${verdict}`;
+  return `a change of state adds ${median.toFixed(3)} ms at p50, c=${connections} (${min.toFixed(3)} to ${max.toFixed(3)}); aim <= ${aims.addedMs}: ${met(median <= aims.addedMs)}`;
 }
