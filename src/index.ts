@@ -1,7 +1,8 @@
 // For people who serve with Mooring.
 export type { SessionView } from "./admin/target.ts";
 export { createNode } from "./create-node.ts";
-export { type Settings, SettingsError } from "./model/settings.ts";
+export type { Settings } from "./model/settings.ts";
+export { SettingsError } from "./model/settings-error.ts";
 export type { MooringNode, NodeOptions } from "./mooring-node.ts";
 export { NameTakenError } from "./node/name-taken.ts";
 // For people who write adapters.

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
-import { SettingsError } from "../model/settings.ts";
+import { SettingsError } from "../model/settings-error.ts";
 
 /** Where something listens. */
 export interface Address {

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Target } from "../doctor/endpoint.ts";
 import { examine } from "../doctor/examine.ts";
 import { reportText } from "../doctor/report-text.ts";
-import { readDuration } from "../model/settings.ts";
+import { readDuration } from "../model/written-values.ts";
 import { CommandError } from "./failure.ts";
 import { endProcess, print, printJson } from "./output.ts";
 import { onStopSignals } from "./stop-signals.ts";

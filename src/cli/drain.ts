@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import type { NodeView, ToldNode } from "../admin/target.ts";
-import { writeDuration } from "../model/settings.ts";
+import { writeDuration } from "../model/written-values.ts";
 import { urlOption } from "./cluster-address.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";

@@ -1,7 +1,7 @@
 import { parseAddress } from "../admin/address.ts";
 import { WatchedFile } from "../edge/traefik-files.ts";
 import { leasesUntilGone } from "../edge/view-of.ts";
-import { readDuration } from "../model/settings.ts";
+import { readDuration } from "../model/written-values.ts";
 import { CommandError } from "./failure.ts";
 import { type Options, settingOf } from "./node-options.ts";
 

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { ListenError } from "../admin/listen.ts";
-import { SettingsError } from "../model/settings.ts";
+import { SettingsError } from "../model/settings-error.ts";
 import { NameTakenError } from "../node/name-taken.ts";
 import { RegistryError } from "../ports/registry.ts";
 

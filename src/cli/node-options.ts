@@ -1,12 +1,7 @@
 import { type Command, Option } from "commander";
-import {
-  environmentName,
-  type SettingSpec,
-  type Settings,
-  settingSpecs,
-  type WrittenSettings,
-  writeDuration,
-} from "../model/settings.ts";
+import { environmentName, readSetting, type WrittenSettings } from "../model/read-settings.ts";
+import { type SettingSpec, type Settings, settingSpecs, settingTable } from "../model/settings.ts";
+import { writeDuration } from "../model/written-values.ts";
 import { CommandError } from "./failure.ts";
 
 /** The options of a command, as commander gives them. */
@@ -35,12 +30,8 @@ export function writtenSettings(options: Options, without: readonly string[] = [
 
 /** One setting, for commands that take only some: from the command line, else from the environment, else its default. */
 export function settingOf<K extends keyof Settings>(options: Options, key: K): Settings[K] {
-  const spec = settingSpecs.find((candidate) => candidate.key === key);
-  if (spec === undefined) throw new Error(`There is no setting ${key}.`);
-  const variable = environmentName(spec.flag);
-  const [byFlag, byVariable] = [writtenSettings(options)[spec.flag], process.env[variable]];
-  if (byFlag !== undefined) return spec.read(byFlag, `--${spec.flag}`) as Settings[K];
-  return (byVariable ? spec.read(byVariable, variable) : spec.fallback) as Settings[K];
+  const setting: SettingSpec<Settings[K]> = settingTable[key];
+  return readSetting(setting, writtenSettings(options), process.env) ?? setting.fallback;
 }
 
 function shown({ fallback, argument }: SettingSpec): string {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { NodeView } from "../admin/target.ts";
-import { readDuration } from "../model/settings.ts";
+import { readDuration } from "../model/written-values.ts";
 import { urlOption } from "./cluster-address.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";

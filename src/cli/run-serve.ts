@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { urlOf } from "../admin/address.ts";
 import { listen } from "../admin/listen.ts";
 import { createNode } from "../create-node.ts";
-import { readSettings } from "../model/settings.ts";
+import { readSettings } from "../model/read-settings.ts";
 import type { MooringNode } from "../mooring-node.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import { CommandError } from "./failure.ts";

@@ -1,7 +1,7 @@
 import { type ClusterReady, LocalCluster, StoppedError } from "../local/local-cluster.ts";
 import { watchPackageManager } from "../local/parent-watch.ts";
 import type { ClusterPorts } from "../local/ports.ts";
-import { readSettings } from "../model/settings.ts";
+import { readSettings } from "../model/read-settings.ts";
 import { CommandError } from "./failure.ts";
 import { type Options, placedByCluster, writtenSettings } from "./node-options.ts";
 import { endProcess, logSink, logTo, print, printJson, table } from "./output.ts";

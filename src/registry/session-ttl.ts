@@ -1,5 +1,7 @@
+import { maxSessionIdleMs } from "../model/settings.ts";
+
 /** For how long a session is kept since its last use at most: 30 days, in milliseconds. */
-export const longestTtlMs = 30 * 24 * 60 * 60 * 1_000;
+export const longestTtlMs = maxSessionIdleMs;
 
 /** How often the TTLs of sessions in use are renewed at least: milliseconds. */
 const renewEveryMs = 60 * 60 * 1_000;

@@ -1,14 +1,11 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  completeSettings,
-  environmentName,
-  readDuration,
-  readSettings,
-  SettingsError,
-  settingSpecs,
-  writeDuration,
-} from "../../src/model/settings.ts";
+import { completeSettings } from "../../src/model/complete-settings.ts";
+import { environmentName, readSettings } from "../../src/model/read-settings.ts";
+import { settingSpecs } from "../../src/model/settings.ts";
+import { SettingsError } from "../../src/model/settings-error.ts";
+import { readDuration, writeDuration } from "../../src/model/written-values.ts";
 
 describe("settings come from the command line, then the environment, then the defaults", () => {
   test("each in this order", () => {
@@ -31,6 +28,12 @@ describe("settings come from the command line, then the environment, then the de
 
   test("environment names are those of the flags", () => {
     expect(settingSpecs.map(({ flag }) => environmentName(flag))).toContain("MOORING_ALLOW_ORIGIN");
+  });
+
+  test("each has a line in docs/operations.md, with its variable", () => {
+    const documented = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+    for (const { flag } of settingSpecs)
+      expect(documented).toContain(`| \`--${flag}\` | \`${environmentName(flag)}\` |`);
   });
 
   test("the defaults alone contradict nothing", () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { completeSettings } from "../../src/model/complete-settings.ts";
 import type { FormatRange } from "../../src/model/formats.ts";
-import { completeSettings } from "../../src/model/settings.ts";
 import { tagOf } from "../../src/model/tag.ts";
 import { NodeMetrics } from "../../src/node/metrics.ts";
 import { type Peering, startPeering } from "../../src/node/peering.ts";

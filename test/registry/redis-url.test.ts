@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { SettingsError } from "../../src/model/settings.ts";
+import { SettingsError } from "../../src/model/settings-error.ts";
 import { openRegistry } from "../../src/registry/open-registry.ts";
 import { parseRedisUrl } from "../../src/registry/redis/redis-url.ts";
 import { RecordedLog } from "../support/recorded-log.ts";

@@ -1,4 +1,4 @@
-import { SettingsError } from "../../model/settings.ts";
+import { SettingsError } from "../../model/settings-error.ts";
 
 /** Where one Redis server or Sentinel listens. */
 export interface Address {
