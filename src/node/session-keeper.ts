@@ -12,12 +12,11 @@ import type { SessionStore } from "../session/session-store.ts";
 import { type Adopted, Adoptions, type From } from "./adoptions.ts";
 import { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
-import { IdleWalk } from "./idle-walk.ts";
+import { IdleSessions } from "./idle-sessions.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import { NewSessions } from "./new-sessions.ts";
 import type { Ownership } from "./ownership.ts";
-import { ParkedSessions } from "./parked-sessions.ts";
-import { Parking } from "./parking.ts";
+import type { ParkedSessions } from "./parked-sessions.ts";
 import { SessionEntries } from "./session-entries.ts";
 import { type Ending, SessionTable } from "./session-table.ts";
 
@@ -69,9 +68,8 @@ export class SessionKeeper {
   /** What the registry has of them. */
   readonly entries: SessionEntries;
   /** Those that left memory, and come back here with their next requests. */
-  readonly parked = new ParkedSessions();
-  readonly #parking: Parking;
-  readonly #idleWalk: IdleWalk;
+  readonly parked: ParkedSessions;
+  readonly #idle: IdleSessions;
   readonly #adoptions: Adoptions;
   readonly #newSessions: NewSessions;
   readonly #stopListening: (() => void)[];
@@ -96,21 +94,16 @@ export class SessionKeeper {
       generation: () => parts.generations.known,
       add: (session, generation) => this.#add(session, generation),
     });
-    const idle = { times: parts.idle, now: () => host.now() };
-    this.#parking = new Parking({
-      ...{ ...parts, ...idle, gates: this.gates, parked: this.parked },
+    this.#idle = new IdleSessions({
+      ...{ ...parts, times: parts.idle, table: this.#table, gates: this.gates },
+      now: () => host.now(),
       holds: (session) => this.holds(session),
       release: (session) => this.release(session),
-    });
-    this.#idleWalk = new IdleWalk({
-      ...{ ...idle, parking: this.#parking, parked: this.parked },
-      sessions: () => this.#table.values(),
-      size: () => this.#table.size,
-      session: (id) => this.#table.get(id),
-      inUse: (used) => this.touched(used),
+      isUnderWay: (id) => this.#adoptions.underWay(id) !== undefined,
+      inUse: (session) => this.touched(session),
       expire: ({ id }) => this.#expire(id),
-      expireParked: (ids) => this.#expireParked(ids),
     });
+    this.parked = this.#idle.parked;
     const { holdMs, strict = false } = host;
     this.#newSessions = new NewSessions({ ...parts, holdMs, strict });
     this.#stopListening = [
@@ -125,7 +118,7 @@ export class SessionKeeper {
 
   /** Begins to look for idle sessions. */
   start(): void {
-    this.#idleWalk.start();
+    this.#idle.start();
   }
 
   /** A session that this node holds, and may act for as its owner. */
@@ -308,7 +301,7 @@ export class SessionKeeper {
   /** Ends all local copies, after calls in flight have had a little time. Their entries stay: the node left, they didn't. */
   async stop(): Promise<void> {
     this.#end();
-    await this.#stopIdling();
+    await this.#idle.stop();
     await this.#lastCalls();
     await this.giveUp("node-stopping");
   }
@@ -317,11 +310,7 @@ export class SessionKeeper {
   async loseName(): Promise<void> {
     this.#end();
     await this.giveUp();
-    await this.#stopIdling();
-  }
-
-  async #stopIdling(): Promise<void> {
-    await Promise.all([this.#idleWalk.stop(), this.#parking.stop()]);
+    await this.#idle.stop();
   }
 
   #end(): void {
@@ -346,37 +335,9 @@ export class SessionKeeper {
     if (this.#drop(id, "expired")) await this.#parts.writes.close(id);
   }
 
-  /** Those that another node has adopted meanwhile are not this node's to end. */
-  async #expireParked(ids: readonly string[]): Promise<void> {
-    const { registry, writes, metrics, incarnation } = this.#parts;
-    try {
-      const owners = await registry.owners(ids);
-      for (const [index, id] of ids.entries()) {
-        // Its next request may have come meanwhile.
-        if (!this.parked.has(id) || this.#adoptions.underWay(id) !== undefined) continue;
-        if (owners[index]?.owner.incarnation !== incarnation) this.parked.delete(id);
-        else {
-          this.#endParked(id, "expired");
-          await writes.close(id);
-        }
-      }
-    } catch {
-      // Their notes stay, so that the next round finds them again; and their TTLs end them in any case.
-      metrics.registryFailed();
-    }
-  }
-
   /** A session was closed elsewhere, or by somebody who did not know that it is here. */
   #closed(id: string): void {
-    if (!this.#drop(id, "closed")) this.#endParked(id, "closed");
-  }
-
-  #endParked(id: string, ending: Ending): void {
-    if (!this.parked.delete(id)) return;
-    const { host, metrics, log } = this.#parts;
-    this.#table.remember(id, ending, host.now());
-    metrics.sessionEnded(ending);
-    log.info("session-closed", { session: id, ending, parked: true });
+    if (!this.#drop(id, "closed")) this.#idle.endParked(id, "closed");
   }
 
   async #lastCalls(): Promise<void> {
