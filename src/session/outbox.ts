@@ -293,7 +293,9 @@ export class Outbox {
       case "unavailable":
         this.#parts.unwritten.putBack();
         this.#retryLater();
-        // It waits for the write that succeeds.
+        // Of what no message waits for.
+        if (!this.#parts.unwritten.mustPrecede) this.#leave(Number.POSITIVE_INFINITY);
+        // The rest waits for the write that succeeds.
         for (const [index, waiting] of this.#queue.entries())
           this.#queue[index] = { ...waiting, write: this.#writes + 1 };
         this.#leaveIfPromised();

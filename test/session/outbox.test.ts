@@ -231,6 +231,24 @@ describe("while the registry is away", () => {
     expect(sink.headersSent).toBe(false);
   });
 
+  test("what came during a write of what no message waits for leaves when that fails", async () => {
+    await open();
+    kept.store.promised = false;
+    const noted = kept.call("look");
+    await eventually(() => expect(noted.headersSent).toBe(true));
+    kept.store.answers = undefined;
+    await kept.stage.end();
+    // That a call has ended.
+    const write = await kept.store.next();
+    expect(Object.keys(write.changes)).toEqual(["ended"]);
+    const sink = kept.call("echo");
+    await turn();
+    expect(sink.headersSent).toBe(false);
+    write.end("unavailable");
+    await turn();
+    expect(textOf(sink)).toBe("echo");
+  });
+
   test("the head of an answer waits likewise until its call is noted, for the hold time at most", async () => {
     await open({ holdMs: 200 });
     kept.store.promised = false;
