@@ -1,3 +1,4 @@
+import { RegistryAway } from "./registry-away.ts";
 import type { Kept, SessionStore } from "./session-store.ts";
 import type { SessionState } from "./state.ts";
 import type { Unwritten } from "./unwritten.ts";
@@ -49,10 +50,6 @@ const maxWaiting = 10_000;
 /** How many writes a session may need to be settled: one that changes by itself all the time never is. */
 const maxSettling = 10;
 
-/** How long to wait before an attempt after one that failed, in milliseconds, if nothing is heard of the registry. */
-const firstRetryMs = 1_000;
-const lastRetryMs = 30_000;
-
 /**
  * The way of all messages of a session out of its node: each leaves when everything that was changed before it is
  * written, in order. With nothing unwritten and nothing on its way that is at once. What comes during a write shares the
@@ -72,10 +69,8 @@ export class Outbox {
   #isOver: "lost" | "let-go" | undefined;
   #soon: NodeJS.Timeout | undefined;
   #soonAt = Number.POSITIVE_INFINITY;
-  #hold: NodeJS.Timeout | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #retryMs = firstRetryMs;
-  #stopListening: (() => void) | undefined;
+  /** Since a write failed, until one succeeds. */
+  #away: RegistryAway | undefined;
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -273,11 +268,11 @@ export class Outbox {
     const { store, unwritten, carried } = this.#parts;
     if (store === undefined || !this.owns()) return lost;
     this.#writes += 1;
-    this.#writing = this.#end(store.write(unwritten.take(carried())));
+    this.#writing = this.#end(store, store.write(unwritten.take(carried())));
     return this.#writing;
   }
 
-  async #end(write: ReturnType<SessionStore["write"]>): Promise<Kept> {
+  async #end(store: SessionStore, write: Promise<Kept>): Promise<Kept> {
     const kept = await write.catch((error: unknown) => {
       this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
       return "unavailable" as const;
@@ -287,13 +282,14 @@ export class Outbox {
     switch (kept) {
       case "written":
         this.#parts.unwritten.written();
-        this.#stopRetrying();
+        this.#back();
         this.#leave(this.#writes);
         break;
       case "unavailable":
         this.#parts.unwritten.putBack();
-        this.#retryLater();
-        // Of what no message waits for.
+        this.#away ??= this.#whileAway(store);
+        this.#away.retryLater();
+        // All of it was what no message waits for.
         if (!this.#parts.unwritten.mustPrecede) this.#leave(Number.POSITIVE_INFINITY);
         // The rest waits for the write that succeeds.
         for (const [index, waiting] of this.#queue.entries())
@@ -307,6 +303,27 @@ export class Outbox {
     }
     this.#goOn();
     return kept;
+  }
+
+  #whileAway(store: SessionStore): RegistryAway {
+    return new RegistryAway({
+      store,
+      tryAgain: () => this.#tryAgain(),
+      promised: () => this.#leaveIfPromised(),
+      heldLongEnough: () => this.#refuseOverdue(),
+    });
+  }
+
+  #tryAgain(): void {
+    if (this.#isOver !== undefined || this.#writing !== undefined) return;
+    if (this.#parts.unwritten.isEmpty) this.#back();
+    else this.#write();
+  }
+
+  /** Nothing waits for the registry any more. */
+  #back(): void {
+    this.#away?.end();
+    this.#away = undefined;
   }
 
   /** Nobody will take the session over, so that nothing is lost by what leaves unwritten. */
@@ -348,8 +365,7 @@ export class Outbox {
   }
 
   /** What waits has waited for long enough. */
-  #endHold(): void {
-    this.#hold = undefined;
+  #refuseOverdue(): void {
     const due = performance.now() - this.#parts.holdMs + 1;
     for (const waiting of [...this.#queue]) {
       if (waiting.since > due) break;
@@ -371,51 +387,16 @@ export class Outbox {
 
   /** Only what waits for a registry that is away waits for long. */
   #arrangeHold(): void {
-    const isAway = this.#stopListening !== undefined;
-    if (!isAway || this.#hold !== undefined || this.#isOver !== undefined) return;
+    const away = this.#away;
+    if (away === undefined || away.isHolding) return;
     const first = this.#queue.find(({ departure }) => departure.refuse !== undefined);
-    if (first === undefined) return;
-    const ms = Math.max(0, first.since + this.#parts.holdMs - performance.now());
-    this.#hold = setTimeout(() => this.#endHold(), ms);
-  }
-
-  #retryLater(): void {
-    this.#stopListening ??= this.#listen();
-    this.#retry ??= setTimeout(() => {
-      this.#retry = undefined;
-      this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs);
-      this.#tryAgain();
-    }, this.#retryMs).unref();
-  }
-
-  #listen(): () => void {
-    const { store } = this.#parts;
-    const stop = [store?.onBack(() => this.#tryAgain()), store?.onPromised(() => this.#leaveIfPromised())];
-    return () => {
-      for (const each of stop) each?.();
-    };
-  }
-
-  #tryAgain(): void {
-    if (this.#isOver !== undefined || this.#writing !== undefined) return;
-    if (this.#parts.unwritten.isEmpty) this.#stopRetrying();
-    else this.#write();
-  }
-
-  #stopRetrying(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#retryMs = firstRetryMs;
-    this.#stopListening?.();
-    this.#stopListening = undefined;
+    if (first !== undefined) away.hold(first.since + this.#parts.holdMs);
   }
 
   #stopTimers(): void {
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    clearTimeout(this.#hold);
-    this.#hold = undefined;
-    this.#stopRetrying();
+    this.#back();
   }
 }
 
