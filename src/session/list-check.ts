@@ -11,6 +11,8 @@ export interface ListCheckParts {
   ask(method: string, params: JsonRpcMessage["params"], ms: number): Promise<JsonRpcMessage>;
   /** Sends the client a notification of this method. */
   tell(method: string): void;
+  /** Whether the session has ended here. */
+  isOver(): boolean;
 }
 
 /** How long the server may take to give a list, in milliseconds. */
@@ -32,9 +34,16 @@ export class ListCheck {
 
   /** Rejects when the server does not give one of the lists. Run again, it goes on where it stopped. */
   async run(): Promise<void> {
-    for (let [kind] = this.#left; kind !== undefined; [kind] = this.#left) {
-      await this.#look(kind);
-      this.#left.shift();
+    const { isOver } = this.#parts;
+    if (isOver()) return;
+    try {
+      for (let [kind] = this.#left; kind !== undefined; [kind] = this.#left) {
+        await this.#look(kind);
+        this.#left.shift();
+      }
+    } catch (error) {
+      // Where the session goes on, they are looked at again.
+      if (!isOver()) throw error;
     }
   }
 

@@ -8,23 +8,22 @@ export interface ReplayParts {
   /** Sends a request to the server; its response goes no further. Rejects when there is none in time. */
   ask(method: string, params: JsonRpcMessage["params"], ms: number): Promise<JsonRpcMessage>;
   notify(method: string): void;
-  /** The server answered `initialize`. */
-  initialized(response: JsonRpcMessage): void;
   /** What the client had asked for, the fresh server refuses. */
   refused(error: Error): void;
 }
 
 /**
- * Tells a fresh server what its client had told the one before it. Rejects when the server does not answer, or does not
- * take the client; a level or a subscription that it refuses is only reported: the rest of the session can go on.
+ * Tells a fresh server what its client had told the one before it, and gives its result of `initialize`. Rejects when the
+ * server does not answer, or does not take the client; a level or a subscription that it refuses is only reported: the
+ * rest of the session can go on.
  */
-export async function replay(journal: Journal, { ask, notify, initialized, refused }: ReplayParts): Promise<void> {
+export async function replay(
+  journal: Journal,
+  { ask, notify, refused }: ReplayParts,
+): Promise<NonNullable<JsonRpcMessage["result"]>> {
   const { params } = JSON.parse(journal.initialize) as JsonRpcMessage;
-  const response = await ask("initialize", params, answerMs);
-  if (response.result === undefined) {
-    throw new Error(`The fresh server refused the client's initialize: ${response.error?.message}`);
-  }
-  initialized(response);
+  const { result, error } = await ask("initialize", params, answerMs);
+  if (result === undefined) throw new Error(`The fresh server refused the client's initialize: ${error?.message}`);
   notify("notifications/initialized");
   const again: [string, JsonRpcMessage["params"]][] = [];
   if (journal.level !== undefined) again.push(["logging/setLevel", JSON.parse(journal.level)]);
@@ -35,4 +34,5 @@ export async function replay(journal: Journal, { ask, notify, initialized, refus
       if (error !== undefined) refused(new Error(`The fresh server refused ${method}: ${error.message}`));
     }),
   );
+  return result;
 }

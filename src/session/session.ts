@@ -4,6 +4,7 @@ import type { Principal, SessionChanges, StoredSession } from "../ports/registry
 import type { ServerDefinition } from "./define-server.ts";
 import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
+import type { ListCheck } from "./list-check.ts";
 import type { ListChecks } from "./list-checks.ts";
 import type { Settled } from "./outbox.ts";
 import type { RetainedEvents } from "./retained-events.ts";
@@ -256,9 +257,10 @@ export class Session {
       this.#server = server;
       await server.connect(this.transport as never);
       this.#state.begun();
-      if (restored) await this.transport.replay();
+      const listCheck = restored ? await this.transport.replay() : undefined;
       this.#tasks.begin(restored);
-      if (restored) this.#restored();
+      if (restored) this.transport.outbox.wake();
+      if (listCheck !== undefined) this.#checkSoon(listCheck);
     } catch (error) {
       // What the person's own code had begun before it failed ends by this.
       await this.close("owner-lost");
@@ -266,12 +268,9 @@ export class Session {
     }
   }
 
-  #restored(): void {
-    const { transport } = this;
-    transport.outbox.wake();
-    if (!transport.hasListsToCheck) return;
+  #checkSoon(lists: ListCheck): void {
     const gaveUp = (error: Error) => this.#host.serverFailed(this.id, error);
-    this.#host.listChecks?.add({ check: () => transport.checkLists(), gaveUp });
+    this.#host.listChecks?.add({ check: () => lists.run(), gaveUp });
   }
 
   #context(): SessionContext {

@@ -62,8 +62,6 @@ export class SessionTransport implements McpTransport, CallHost {
   readonly #named = new Map<string, CallStream>();
   readonly #past: PastStreams;
   readonly #standalone: EventStream;
-  /** What is to be looked at still of a fresh server. */
-  #listCheck: ListCheck | undefined;
   #streams = 0;
   #ended: EndReason | undefined;
 
@@ -305,40 +303,28 @@ export class SessionTransport implements McpTransport, CallHost {
     return settled;
   }
 
-  /** Says to a fresh server again what its client had said to the one before it. */
-  async replay(): Promise<void> {
+  /**
+   * Says to a fresh server again what its client had said to the one before it. Gives what is to be looked at still, if
+   * that one gave the client lists.
+   */
+  async replay(): Promise<ListCheck | undefined> {
     const journal = this.#journal;
     if (journal === undefined) throw new Error("There is no journal of this session to restore it from");
     const ask: OwnRequests["ask"] = (method, params, ms) => this.#own.ask(method, params, ms);
-    await replay(journal.all, {
+    const result = await replay(journal.all, {
       ask,
       notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin, noExtra)),
-      initialized: ({ result }) => {
-        this.#noteVersion(result);
-        if (journal.lists === undefined) return;
-        const capabilities = { ...(result?.capabilities as object | undefined) };
-        const tell = (method: string) => this.#standalone.sendOnce(JSON.stringify({ jsonrpc: "2.0", method }));
-        this.#listCheck = new ListCheck({ given: () => journal.lists ?? {}, capabilities, ask, tell });
-      },
       refused: (error) => this.onerror?.(error),
     });
-  }
-
-  /** Whether the client was given lists by the server before this one: see {@link checkLists}. */
-  get hasListsToCheck(): boolean {
-    return this.#listCheck !== undefined;
-  }
-
-  /** Tells the client of lists that have changed with its server. Rejects when the server doesn't give them. */
-  async checkLists(): Promise<void> {
-    if (this.#ended !== undefined) return;
-    try {
-      await this.#listCheck?.run();
-      this.#listCheck = undefined;
-    } catch (error) {
-      // Where the session goes on, it is looked at again.
-      if (this.#ended === undefined) throw error;
-    }
+    this.#noteVersion(result);
+    if (journal.lists === undefined) return undefined;
+    return new ListCheck({
+      given: () => journal.lists ?? {},
+      capabilities: { ...(result.capabilities as object | undefined) },
+      ask,
+      tell: (method) => this.#standalone.sendOnce(JSON.stringify({ jsonrpc: "2.0", method })),
+      isOver: () => this.#ended !== undefined,
+    });
   }
 
   /** Ends the transport. Calls without a response get an error response, so that no client waits for them. */
