@@ -190,6 +190,30 @@ describe("a question", () => {
     expect(asked).toBe(1);
   });
 
+  test("finds silence when its node is let go of over it and dies: all else in this process goes on", async () => {
+    const { record: node, kill } = await freezable();
+    owner.onQuestion("never", () => new Promise(() => {}));
+    expect(await peers.sign(node)).toBe("alive");
+    const asking = peers.ask(node, { kind: "never" }, 3_000);
+    // Behind what is sent at the end of this turn.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    peers.keepOnly([]);
+    const began = performance.now();
+    await kill();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(await asking).toBe("silent");
+  });
+
+  test("finds silence when its node is let go of while it is dialled", async () => {
+    owner.onQuestion("ready", () => ({ yes: true }));
+    const asking = peers.ask(record, { kind: "ready" }, 3_000);
+    const began = performance.now();
+    peers.keepOnly([]);
+    expect(await asking).toBe("silent");
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+
   test("finds silence at a node of another secret, which the owner's log tells", async () => {
     const stranger = new PeerClient({ self, secret: "quite another secret", probeMs: 0, log });
     expect(await stranger.ask(record, { kind: "ready" }, 1_000)).toBe("silent");

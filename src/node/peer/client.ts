@@ -76,7 +76,8 @@ export class PeerClient {
 
   /**
    * Asks a node a question. `"refused"`: nobody listens at its address. `"silent"`: no answer within the deadline, or
-   * none that can be believed. When the connection breaks it is asked again, so handlers must not mind that.
+   * none that can be believed. When the connection breaks it is asked again, so handlers must not mind that, unless the
+   * node was let go of meanwhile.
    */
   async ask(node: PeerNode, question: Question, deadlineMs: number): Promise<Answer | NoLink> {
     const end = performance.now() + deadlineMs;
@@ -87,6 +88,8 @@ export class PeerClient {
       const left = end - performance.now();
       const answer = left > 0 ? await link.ask(question, left) : undefined;
       if (answer !== "lost") return answer ?? "silent";
+      // It was let go of meanwhile: its connection is lost for good, and asking on would keep this process from all else.
+      if (this.#peers.get(node.tag) !== peer) return "silent";
     }
   }
 
