@@ -49,7 +49,7 @@ class Relayed implements AnswerTaker {
     this.#stream = stream;
     const { sink, method } = this.#exchange;
     // A client that hangs up ends the stream at the owner, which takes it for a lost connection: the call goes on.
-    if (!sink.destroyed) sink.once("close", () => stream.cancel());
+    if (!sink.destroyed) sink.once("close", () => this.#leave());
     else if (method === "GET") this.#leave();
   }
 

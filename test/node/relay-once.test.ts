@@ -53,6 +53,19 @@ describe("a request that was sent to the owner", () => {
     expect(dying.deliveries[0]?.body).toBe(body);
   });
 
+  test("is over when its client hangs up before the head, so that a node that stops does not wait for it", async () => {
+    const slow = await owner(() => {});
+    const hangingUp = new AbortController();
+    const posting = post(slow.session(cluster.store), hangingUp.signal).catch(() => {});
+    await eventually(() => expect(slow.deliveries).toHaveLength(1));
+    hangingUp.abort();
+    await posting;
+    await eventually(() => expect(slow.deliveries[0]?.sink.destroyed).toBe(true));
+    const began = performance.now();
+    await node.stop();
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
   test("nor when that happens on a connection that had served before", async () => {
     let calls = 0;
     const dying = await owner((delivery) => (++calls < 3 ? ok(delivery) : delivery.die()));
