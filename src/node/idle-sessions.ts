@@ -8,6 +8,8 @@ export interface IdleSessionsParts extends Omit<ParkingParts, "parked"> {
   /** This node's own start. */
   readonly incarnation: string;
   readonly table: SessionTable;
+  /** A session that lives here, and that this node may act for. */
+  session(id: string): Session | undefined;
   /** Whether a session is being restored here just now. */
   isUnderWay(id: string): boolean;
   /** Somebody waits for a session, or listens. */
@@ -35,7 +37,6 @@ export class IdleSessions {
       ...{ ...parts, parking: this.#parking, parked: this.parked },
       sessions: () => table.values(),
       size: () => table.size,
-      session: (id) => table.get(id),
       expireParked: (ids) => this.#expireParked(ids),
     });
   }

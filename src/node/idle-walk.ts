@@ -13,6 +13,7 @@ export interface IdleWalkParts {
   sessions(): Iterator<Session>;
   /** How many they are. */
   readonly size: () => number;
+  /** One that this node may end or park now. */
   session(id: string): Session | undefined;
   /** Somebody waits for a session, or listens. */
   inUse(session: Session): void;

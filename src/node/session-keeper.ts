@@ -99,6 +99,8 @@ export class SessionKeeper {
       now: () => host.now(),
       holds: (session) => this.holds(session),
       release: (session) => this.release(session),
+      // Thawed, a node finds its sessions idle before it finds out that they are other nodes'.
+      session: (id) => this.get(id),
       isUnderWay: (id) => this.#adoptions.underWay(id) !== undefined,
       inUse: (session) => this.touched(session),
       expire: ({ id }) => this.#expire(id),

@@ -66,6 +66,22 @@ describe("a node whose right to own sessions is over", () => {
     expect(cluster.find(client.session)).toMatchObject({ epoch: 2, owner: { tag: other.node.tag } });
   });
 
+  test("ends none of them for being idle: thawed, it looks for idle ones before it asks for its lease", async () => {
+    let hours = 0;
+    const clock = { now: () => cluster.clock.now() + hours * 3_600_000 };
+    const frozenRegistry = new FailingNodes({ store: cluster.store });
+    const idle = { sessionIdle: 1_800_000, parkAfter: 1_000 };
+    const frozen = await cluster.start("frozen", { ...times, ...idle, registry: frozenRegistry, clock });
+    const client = await frozen.begin();
+    const held = frozenRegistry.hold();
+    cluster.store.handOver(client.session, 1, { owner: { tag: "m4m4m4", incarnation: "two" } }, Date.now());
+    hours = 1;
+    await eventually(() => expect(frozen.node.sessions()).toEqual([]));
+    held.release();
+    expect(frozen.log.of("session-closed")).toEqual([]);
+    expect(cluster.find(client.session)).toMatchObject({ epoch: 2 });
+  });
+
   test("says that it can't begin a session, instead of one that nobody answers for", async () => {
     registry.failing = true;
     await rightIsOver();
