@@ -69,6 +69,8 @@ export class Outbox {
   #isOver: "lost" | "let-go" | undefined;
   #soon: NodeJS.Timeout | undefined;
   #soonAt = Number.POSITIVE_INFINITY;
+  /** Whether what is changed now is looked for soon enough: what a held reference may do can wait for longer. */
+  #looksSoon = false;
   /** Since a write failed, until one succeeds. */
   #away: RegistryAway | undefined;
 
@@ -139,12 +141,13 @@ export class Outbox {
 
   /** Something of the state may have changed outside calls. Called very often. */
   touched(): void {
-    if (this.#soon === undefined) this.soon();
+    if (!this.#looksSoon) this.soon();
   }
 
   /** Sees to it that what is unwritten is written soon, also if no message leaves. */
   soon(ms = soonMs): void {
     if (!this.keeps || this.#isOver !== undefined) return;
+    if (ms <= soonMs) this.#looksSoon = true;
     const at = performance.now() + ms;
     if (at >= this.#soonAt) return;
     clearTimeout(this.#soon);
@@ -257,6 +260,7 @@ export class Outbox {
   #look(): void {
     this.#soon = undefined;
     this.#soonAt = Number.POSITIVE_INFINITY;
+    this.#looksSoon = false;
     this.#gather();
     const { state, unwritten } = this.#parts;
     if (!unwritten.isEmpty && this.#writing === undefined && !this.#isAsleep && this.owns()) this.#write();

@@ -103,6 +103,18 @@ describe("a change that no message tells of", () => {
     // Some slack for the machine; the wait itself is 50 ms.
     expect(performance.now() - since).toBeLessThan(150);
   });
+
+  test("is written as soon where a call that used the state is a while ago", async () => {
+    await open();
+    await kept.callText("push");
+    // What the call may have left behind is looked for ever more rarely.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const [context] = kept.stage.contexts;
+    const since = performance.now();
+    (context as NonNullable<typeof context>).state("count", 0).value = 7;
+    await eventually(() => expect(kept.store.stored.state).toMatchObject({ count: '{"d":7}' }), 2_000, 2);
+    expect(performance.now() - since).toBeLessThan(150);
+  });
 });
 
 describe("a message on the standalone stream", () => {
