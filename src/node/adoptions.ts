@@ -45,6 +45,8 @@ export interface AdoptionsParts {
   generation(): string | undefined;
   /** Takes the restored session, which was noted in that generation. Gives false when the node stops. */
   add(session: Session, generation: string | undefined): boolean;
+  /** Aborts when the node stops. */
+  readonly stopping: AbortSignal;
 }
 
 /** Sessions noted that can't be read here. The oldest note goes first: it only saves a claim. */
@@ -78,7 +80,7 @@ export class Adoptions {
   }
 
   async #adopt(id: string, epoch: number, from: From): Promise<Adopted> {
-    const { host, registry, ownership, metrics, log, reads, owner, store, add } = this.#parts;
+    const { host, registry, ownership, metrics, log, reads, owner, store, add, stopping } = this.#parts;
     const began = performance.now();
     const { ends } = ownership;
     const to = { ...owner(), reads };
@@ -99,7 +101,7 @@ export class Adoptions {
     const stored = handedOver.session;
     const fence = { owner: to.owner, epoch: stored.record.epoch };
     try {
-      const session = await Session.restore(host, stored, { store: store(id, fence) });
+      const session = await Session.restore(host, stored, { store: store(id, fence), signal: stopping });
       // A right that ended meanwhile took this session with it, although it was not here yet to be given up.
       const isOurs = ownership.mayOwn() && ownership.ends === ends;
       if (!isOurs || !add(session, generation)) {
@@ -112,6 +114,7 @@ export class Adoptions {
       log.info(logged[from], { session: id, epoch: fence.epoch, ms });
       return { kind: "adopted", session };
     } catch (error) {
+      if (stopping.aborted) return { kind: "not-now" };
       if (error instanceof UnreadableSession) return this.#cannotRead(id, fence.epoch, error.message);
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
       log.error("session-not-adopted", { session: id, epoch: fence.epoch, why });

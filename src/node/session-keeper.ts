@@ -73,7 +73,7 @@ export class SessionKeeper {
   readonly #adoptions: Adoptions;
   readonly #newSessions: NewSessions;
   readonly #stopListening: (() => void)[];
-  #stopping = false;
+  readonly #stop = new AbortController();
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
@@ -93,6 +93,7 @@ export class SessionKeeper {
       store: (id, fence) => this.entries.storeOf(id, fence) as SessionStore,
       generation: () => parts.generations.known,
       add: (session, generation) => this.#add(session, generation),
+      stopping: this.#stop.signal,
     });
     this.#idle = new IdleSessions({
       ...{ ...parts, times: parts.idle, table: this.#table, gates: this.gates },
@@ -147,8 +148,8 @@ export class SessionKeeper {
   }
 
   /**
-   * Until it is settled where a session is that is about to leave or to come, for so long at the most. Gives whether it
-   * is.
+   * Until it is settled where a session is that is about to leave or to come, for so long at the most: one that comes
+   * has a deadline of its own. Gives whether it is.
    */
   async settled(id: string, mostMs: number): Promise<boolean> {
     await this.#adoptions.underWay(id);
@@ -192,16 +193,18 @@ export class SessionKeeper {
     const id = mintSessionId(tag, randomBytes(randomBytesPerId));
     const fence = { owner: this.#owner, epoch: 1 };
     let session: Session;
-    if (this.#stopping) return { kind: "stopping" };
+    if (this.#isStopping) return { kind: "stopping" };
     if (!ownership.mayOwn()) return { kind: "no-right" };
     try {
       const store = this.entries.storeOf(id, fence);
-      session = await Session.open(host, { id, epoch: 1, client, principal, initialize, store });
+      const { signal } = this.#stop;
+      session = await Session.open(host, { id, epoch: 1, client, principal, initialize, store, signal });
     } catch (error) {
+      if (this.#isStopping) return { kind: "stopping" };
       log.error("server-error", { session: id, error: textOf(error) });
       return { kind: "failed" };
     }
-    if (this.#stopping) {
+    if (this.#isStopping) {
       // The person's own code took its time, and nothing would end this session any more.
       await session.close("node-stopping");
       return { kind: "stopping" };
@@ -231,7 +234,7 @@ export class SessionKeeper {
 
   /** Restores a session here whose owner is gone, or that is parked, if it is of that epoch still. Many may ask at once. */
   async adopt(id: string, epoch: number, from: From = this.parked.has(id) ? "parked" : "gone"): Promise<Adopted> {
-    if (this.#stopping || !this.#parts.ownership.mayOwn()) return { kind: "not-now" };
+    if (this.#isStopping || !this.#parts.ownership.mayOwn()) return { kind: "not-now" };
     return await this.#adoptions.adopt(id, epoch, from);
   }
 
@@ -316,8 +319,12 @@ export class SessionKeeper {
   }
 
   #end(): void {
-    this.#stopping = true;
+    this.#stop.abort();
     for (const stop of this.#stopListening) stop();
+  }
+
+  get #isStopping(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   get #owner() {
@@ -326,7 +333,7 @@ export class SessionKeeper {
 
   /** An adopted session goes into the table, unless the node began to stop meanwhile. */
   #add(session: Session, generation: string | undefined): boolean {
-    if (this.#stopping) return false;
+    if (this.#isStopping) return false;
     this.#table.add(session);
     this.entries.adopted(session, generation);
     this.parked.delete(session.id);

@@ -56,7 +56,8 @@ export interface ServerDefinition extends ServerOptions {
 /**
  * Defines what a cluster serves; the default export of a server module.
  *
- * @param create called once for each session, with its {@link SessionContext}
+ * @param create called with its {@link SessionContext} for each session that begins on a node or comes to it; what it
+ * gives after 20 s is closed, and the session is answered for as if it had thrown
  */
 export function defineServer(create: ServerFactory, options: ServerOptions = {}): ServerDefinition {
   return { create, ...options };

@@ -16,6 +16,7 @@ import { SessionTransport } from "./transport.ts";
 import type { EndReason } from "./transport-options.ts";
 import type { McpServerLike } from "./transport-types.ts";
 import { UnreadableSession } from "./unreadable-session.ts";
+import { endsWithin } from "./wait-bounded.ts";
 
 /** What the sessions of a node share. */
 export interface SessionHost {
@@ -33,6 +34,8 @@ export interface SessionHost {
   readonly strict?: boolean;
   /** strict: a call that may not be run twice is noted before it runs. */
   readonly ledger?: "relaxed" | "strict";
+  /** How long the person's own code may take to make a session's server, in milliseconds; 20 s, unless it says another. */
+  readonly createMs?: number;
   /** The format in which a session that begins is kept (src/model/formats.ts); the first, unless it says another. */
   format?(): number;
   now(): number;
@@ -57,7 +60,15 @@ export interface SessionStart {
   readonly initialize?: string;
   /** Keeps what outlives the node; absent where nothing does. */
   readonly store?: SessionStore | undefined;
+  /** Aborts when nobody waits for its beginning any more. */
+  readonly signal?: AbortSignal;
 }
+
+/**
+ * How long the beginning of a session waits for its server. Shorter than clients wait for an answer, as far as is known:
+ * 30 s those in Python, 60 s those in TypeScript.
+ */
+const defaultCreateMs = 20_000;
 
 /** How long the end of a session waits for its server. */
 const closeMs = 5_000;
@@ -127,22 +138,22 @@ export class Session {
     });
   }
 
-  /** Makes the session's server and connects it. Rejects with what the person's own code threw. */
+  /** Makes the session's server and connects it. Rejects with what the person's own code threw, or when it takes too long. */
   static async open(host: SessionHost, start: SessionStart): Promise<Session> {
     const session = new Session(host, start);
-    await session.#begin(false);
+    await session.#begin(false, start.signal);
     return session;
   }
 
   /**
    * Makes a server that goes on where the one before it stopped, of the epoch that the record says. Rejects with an
-   * UnreadableSession when newer code has changed its state, with what the person's own code threw, and when the server
-   * does not take up what the client had told the one before it. Then nothing of it was written.
+   * UnreadableSession when newer code has changed its state, with what the person's own code threw, when that takes too
+   * long, and when the server does not take up what the client had told the one before it. Then nothing of it was written.
    */
   static async restore(
     host: SessionHost,
     stored: StoredSession,
-    { store }: { readonly store: SessionStore },
+    { store, signal }: { readonly store: SessionStore; readonly signal?: AbortSignal },
   ): Promise<Session> {
     const { id, epoch, client = "", principal, journal } = stored.record;
     if (journal === undefined) {
@@ -150,7 +161,7 @@ export class Session {
     }
     const session = new Session(host, { id, epoch, client, principal, store }, stored);
     try {
-      await session.#begin(true);
+      await session.#begin(true, signal);
     } catch (error) {
       // Whatever the person's own code made of it.
       const { newer } = session.#state;
@@ -232,7 +243,7 @@ export class Session {
       await this.#closeServer();
       return undefined;
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return asError(error);
     }
   }
 
@@ -251,11 +262,9 @@ export class Session {
     if (failure !== undefined) this.#host.serverFailed(this.id, failure);
   }
 
-  async #begin(restored: boolean): Promise<void> {
+  async #begin(restored: boolean, signal: AbortSignal | undefined): Promise<void> {
     try {
-      const server = await this.#host.definition.create({ session: this.#context() });
-      this.#server = server;
-      await server.connect(this.transport as never);
+      await this.#madeInTime(signal);
       this.#state.begun();
       const listCheck = restored ? await this.transport.replay() : undefined;
       this.#tasks.begin(restored);
@@ -266,6 +275,32 @@ export class Session {
       await this.close("owner-lost");
       throw error;
     }
+  }
+
+  /** The person's own code may wait here for something that never comes, and so would all requests of the session. */
+  async #madeInTime(signal: AbortSignal | undefined): Promise<void> {
+    const { createMs = defaultCreateMs } = this.#host;
+    const made = this.#make();
+    if (await endsWithin(made, createMs, signal)) return await made;
+    // Nobody waits for it, but it may say why it took so long.
+    made.catch((error) => this.#host.serverFailed(this.id, asError(error)));
+    throw new Error(
+      signal?.aborted === true
+        ? "The node stops, and does not wait for the session's server"
+        : `The session's server was not made and connected within ${createMs} ms, and is not waited for any longer. ` +
+            "Give what the function of defineServer awaits a deadline, or await it in the first call that needs it.",
+    );
+  }
+
+  async #make(): Promise<void> {
+    const server = await this.#host.definition.create({ session: this.#context() });
+    if (this.#end.signal.aborted) {
+      // It came too late, and nothing else would end what it holds.
+      await server.close();
+      return;
+    }
+    this.#server = server;
+    await server.connect(this.transport as never);
   }
 
   #checkSoon(lists: ListCheck): void {
@@ -306,4 +341,8 @@ export class Session {
       clearTimeout(timer);
     }
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

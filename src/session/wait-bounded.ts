@@ -10,7 +10,8 @@ export async function endsWithin(
     giveUp = () => resolve(false);
   });
   const timer = setTimeout(giveUp, ms);
-  signal?.addEventListener("abort", giveUp);
+  if (signal?.aborted === true) giveUp();
+  else signal?.addEventListener("abort", giveUp);
   const ended = () => true;
   try {
     return await Promise.race([promise.then(ended, ended), late]);

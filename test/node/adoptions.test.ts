@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ownFormats } from "../../src/model/formats.ts";
 import type { Reading } from "../../src/model/lease.ts";
 import { Adoptions } from "../../src/node/adoptions.ts";
@@ -6,7 +6,8 @@ import { NodeMetrics } from "../../src/node/metrics.ts";
 import { Ownership } from "../../src/node/ownership.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
-import type { Session } from "../../src/session/session.ts";
+import type { ServerDefinition, ServerFactory } from "../../src/session/define-server.ts";
+import type { Session, SessionHost } from "../../src/session/session.ts";
 import type { SessionStore } from "../../src/session/session-store.ts";
 import { initialize, KeptSession } from "../session/kept-session.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -15,7 +16,7 @@ const lease = 5_000;
 const id = "k3f9q2.AAAAAAAAAAAAAAAAAAAAAAAA";
 
 /** A node that may adopt one session, whose owner is gone, from a registry whose answers wait for the test. */
-async function scene() {
+async function scene(more: Partial<SessionHost> = {}) {
   let time: Reading = { monotonic: 0, wall: 0 };
   const pass = (ms: number) => {
     time = { monotonic: time.monotonic + ms, wall: time.wall + ms };
@@ -44,15 +45,17 @@ async function scene() {
   await session.close();
   const store = { owns: () => ownership.mayOwn() } as unknown as SessionStore;
   const added: Session[] = [];
+  const log = new RecordedLog();
+  const stop = new AbortController();
   const adoptions = new Adoptions({
-    ...{ host, registry, ownership, metrics: new NodeMetrics(), log: new RecordedLog() },
+    ...{ host: { ...host, ...more }, registry, ownership, metrics: new NodeMetrics(), log, stopping: stop.signal },
     owner: () => ({ owner: { tag: "k3f9q2", incarnation: "one" }, peer: undefined }),
     store: () => store,
     reads: ownFormats,
     generation: () => undefined,
     add: (restored) => added.push(restored) > 0,
   });
-  return { adoptions, ownership, added, pass, answer, now: () => time };
+  return { adoptions, ownership, added, pass, answer, now: () => time, host, log, stop };
 }
 
 test("an adoption that the right outlasts is carried out", async () => {
@@ -75,4 +78,52 @@ test("one that began under a right which has ended since is given up, though the
   answer();
   expect(await adopting).toEqual({ kind: "not-now" });
   expect(added).toEqual([]);
+});
+
+test("one whose server is never made fails for all who wait, says so in the log, and can be tried again", async () => {
+  let makes = 0;
+  let create: ServerFactory = () => {
+    makes += 1;
+    return new Promise(() => {});
+  };
+  const definition: ServerDefinition = { create: (context) => create(context) };
+  const { adoptions, added, answer, log, host } = await scene({ definition, createMs: 50 });
+  answer();
+  const waiting = [adoptions.adopt(id, 1, "gone"), adoptions.adopt(id, 1, "gone")];
+  expect(await Promise.all(waiting)).toEqual([
+    { kind: "failed", epoch: 2 },
+    { kind: "failed", epoch: 2 },
+  ]);
+  expect(makes).toBe(1);
+  expect(log.of("session-not-adopted")).toMatchObject([{ session: id, why: expect.stringMatching(/within 50 ms/) }]);
+  create = host.definition.create;
+  expect(await adoptions.adopt(id, 2, "gone")).toMatchObject({ kind: "adopted" });
+  await added[0]?.close();
+});
+
+test("one whose server does not answer what its client had said fails, too", async () => {
+  const deaf: ServerDefinition = { create: () => ({ connect: async () => {}, close: async () => {} }) };
+  const { adoptions, answer, log } = await scene({ definition: deaf });
+  vi.useFakeTimers();
+  try {
+    answer();
+    const adopting = adoptions.adopt(id, 1, "gone");
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await adopting).toEqual({ kind: "failed", epoch: 2 });
+    expect(log.of("session-not-adopted")).toMatchObject([
+      { why: expect.stringContaining("did not answer initialize") },
+    ]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("none is waited for when its node stops", async () => {
+  const definition: ServerDefinition = { create: () => new Promise(() => {}) };
+  const { adoptions, answer, log, stop } = await scene({ definition });
+  answer();
+  const adopting = adoptions.adopt(id, 1, "gone");
+  stop.abort();
+  expect(await adopting).toEqual({ kind: "not-now" });
+  expect(log.lines).toEqual([]);
 });

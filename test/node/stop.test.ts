@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { McpServer } from "@modelcontextprotocol/server";
 import { createNode, defineServer, SettingsError } from "mooring";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, initializeBody, type RawClient, send } from "../support/raw-client.ts";
 import { type ClusterNode, TestCluster } from "./test-cluster.ts";
@@ -94,11 +94,13 @@ describe("a node that is stopped", () => {
       goOn = resolve;
     });
     const signals: AbortSignal[] = [];
+    const server = new McpServer({ name: "slow", version: "1" });
+    const closed = vi.spyOn(server, "close");
     const slow = defineServer(async ({ session }) => {
       signals.push(session.signal);
       began();
       await held;
-      return new McpServer({ name: "slow", version: "1" });
+      return server;
     });
     const http = createServer().listen(0, "127.0.0.1");
     const late = await createNode({ server: slow, name: "late", url: "http://127.0.0.1:1", admin: "off" });
@@ -110,9 +112,12 @@ describe("a node that is stopped", () => {
     const answer = late.fetch(request);
     await reached;
     await late.stop();
-    goOn();
+    // Its client is answered before the server is there, and also if that never comes.
     expect((await answer).status).toBe(503);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    expect(closed).not.toHaveBeenCalled();
+    goOn();
+    await eventually(() => expect(closed).toHaveBeenCalledTimes(1));
     expect(late.sessions()).toEqual([]);
     http.close();
   });
