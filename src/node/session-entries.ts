@@ -26,10 +26,15 @@ export interface SessionEntriesParts {
   closed(id: string): void;
   /** A session that lives here is another node's now. */
   lost(id: string, by: Fence): void;
+  /** How soon the registry is asked again that failed when it was asked about sessions, in milliseconds; 5 s, unless given. */
+  readonly checkAgainMs?: number;
 }
 
 /** Sessions that are asked about, or written again, together. */
 const batchSize = 100;
+
+/** A registry may answer and refuse, so that nobody tells when it is back. */
+const defaultCheckAgainMs = 5_000;
 
 /**
  * The registry's entries of the sessions that live here: written again where the registry lost them, and where it says
@@ -45,6 +50,8 @@ export class SessionEntries {
   readonly #noted = new WeakMap<Session, string>();
   #checking: Promise<void> | undefined;
   #checkAgain = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   constructor(parts: SessionEntriesParts) {
     this.#parts = parts;
@@ -88,10 +95,12 @@ export class SessionEntries {
 
   /**
    * Ends the copies of sessions that were closed, or taken over, while this node heard nothing of it, and writes those
-   * anew that the registry has lost. Never rejects.
+   * anew that the registry has lost. Where the registry fails, it is asked again until it says. Never rejects.
    */
   async checkAll(): Promise<void> {
     this.#checkAgain = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#checking ??= this.#checkUntilFresh().finally(() => {
       this.#checking = undefined;
     });
@@ -101,6 +110,12 @@ export class SessionEntries {
   /** Does the same with those of them that live here. Never rejects. */
   async check(ids: readonly string[]): Promise<void> {
     await this.#check(ids.map((id) => this.#parts.session(id)).filter((session) => session !== undefined));
+  }
+
+  /** Asks no more by itself. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
   }
 
   /**
@@ -132,9 +147,17 @@ export class SessionEntries {
         await Promise.all(batch.map((session, index) => this.#settle(session, owners[index], noted[index])));
       }
     } catch {
-      // Asked again when the registry is back the next time; each write of a session is fenced besides.
+      // Each write of a session is fenced besides; but one that only reads might be served for long by two nodes.
       metrics.registryFailed();
+      this.#checkLater();
     }
+  }
+
+  #checkLater(): void {
+    if (this.#isStopped || this.#timer !== undefined) return;
+    const { checkAgainMs = defaultCheckAgainMs } = this.#parts;
+    // Up to a fifth later by chance, so that the nodes of a cluster don't all come back in one moment.
+    this.#timer = setTimeout(() => void this.checkAll(), checkAgainMs * (1 + Math.random() / 5));
   }
 
   async #settle(session: Session, found: Fence | undefined, notedIn: string | undefined): Promise<void> {

@@ -320,6 +320,7 @@ export class SessionKeeper {
 
   #end(): void {
     this.#stop.abort();
+    this.entries.stop();
     for (const stop of this.#stopListening) stop();
   }
 

@@ -1,12 +1,21 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Generations } from "../../src/node/generations.ts";
 import { NodeMetrics } from "../../src/node/metrics.ts";
 import { SessionEntries } from "../../src/node/session-entries.ts";
-import type { Claimed, Fence, Registry, SessionChanges, Written } from "../../src/ports/registry.ts";
+import {
+  type Claimed,
+  type Fence,
+  type Registry,
+  RegistryError,
+  type SessionChanges,
+  type Written,
+} from "../../src/ports/registry.ts";
 import { DeferredWrites } from "../../src/registry/deferred-writes.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import type { Session } from "../../src/session/session.ts";
 import { FailingRegistry } from "../registry/failing-registry.ts";
+import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 
 const own = { tag: "k3f9q2", incarnation: "own" };
@@ -85,9 +94,13 @@ beforeEach(async () => {
     session: (id) => sessions.get(id),
     closed: (id) => end(id, "closed"),
     lost: (id, by) => end(id, `lost to ${by.owner.tag}`),
+    checkAgainMs: 20,
   });
 });
-afterEach(() => writes.stop());
+afterEach(() => {
+  entries.stop();
+  return writes.stop();
+});
 
 describe("a session that the registry does not have", () => {
   test("was closed elsewhere, where it had been noted in the same generation", async () => {
@@ -180,6 +193,45 @@ describe("a look at all sessions", () => {
     };
     await Promise.all([entries.checkAll(), entries.checkAll(), entries.checkAll()]);
     expect(looks).toBe(2);
+  });
+
+  /** Lets the registry refuse so many questions about owners. */
+  function refuseOwners(times: number): { readonly asked: number } {
+    const looks = { asked: 0 };
+    registry.owners = async (ids) => {
+      looks.asked += 1;
+      if (looks.asked <= times) throw new RegistryError("refused", "Redis (in a test) refuses.");
+      return ids.map((id) => store.owner(id, Date.now()));
+    };
+    return looks;
+  }
+
+  test("is done again until the registry answers, whether it was about all or about some", async () => {
+    for (const id of ["here", "closed", "taken"]) await noted(id);
+    store.close("closed", false, Date.now());
+    store.handOver("taken", 1, { owner: other, peer: undefined }, Date.now());
+    let looks = refuseOwners(2);
+    await entries.checkAll();
+    expect(ended).toEqual([]);
+    await eventually(() => expect(ended.toSorted()).toEqual(["closed closed", "taken lost to p7m2xa"]));
+    await sleep(60);
+    expect(looks.asked).toBe(3);
+
+    store.close("here", false, Date.now());
+    looks = refuseOwners(1);
+    await entries.check(["here"]);
+    await eventually(() => expect(ended.at(-1)).toBe("here closed"));
+    expect(looks.asked).toBe(2);
+  });
+
+  test("is not done again once the node stops", async () => {
+    await noted("a");
+    const looks = refuseOwners(9);
+    await entries.checkAll();
+    entries.stop();
+    await entries.checkAll();
+    await sleep(60);
+    expect(looks.asked).toBe(2);
   });
 
   test("takes what an earlier copy was told for no word about the one that came after it", async () => {
