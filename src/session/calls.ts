@@ -1,3 +1,4 @@
+import type { LedgerEntry } from "../ports/registry.ts";
 import { outcome, outcomeText } from "./call-outcomes.ts";
 import type { Call, CallStream } from "./call-stream.ts";
 import type { SessionJournal } from "./journal.ts";
@@ -66,11 +67,9 @@ export class Calls {
     return this.#running.size === 0;
   }
 
-  /** Streams that have something to send still. */
-  get streams(): Set<CallStream> {
-    const streams = new Set(this.#departing);
-    for (const { stream } of this.#running.values()) streams.add(stream);
-    return streams;
+  /** What the registry has, or is to have, of calls that run and of those that have ended. */
+  get entries(): LedgerEntry[] {
+    return this.#parts.ledger.entries(this.#streams);
   }
 
   /** Looks at the requests of a POST before any of them is run. */
@@ -196,9 +195,16 @@ export class Calls {
 
   /** Each answer ends as it is. */
   abandonAll(text: string): void {
-    for (const stream of this.streams) stream.abandon(text);
+    for (const stream of this.#streams) stream.abandon(text);
     this.#running.clear();
     this.#departing.clear();
+  }
+
+  /** Those that have something to send still. */
+  get #streams(): Set<CallStream> {
+    const streams = new Set(this.#departing);
+    for (const { stream } of this.#running.values()) streams.add(stream);
+    return streams;
   }
 
   #runNoted(call: Call, extra: MessageExtra): void {

@@ -163,7 +163,7 @@ export class SessionTransport implements McpTransport, CallHost {
       ...(journal && { journal }),
       events: this.ring.logged().map(loggedEvent),
       carried: this.#standalone.written,
-      begun: this.#ledger.entries(this.#calls.streams),
+      begun: this.#calls.entries,
     };
   }
 
@@ -171,7 +171,7 @@ export class SessionTransport implements McpTransport, CallHost {
   unkept(): void {
     if (this.#journal === undefined) return;
     const { initialize: _, ...journal } = this.#journal.all;
-    this.unwritten.again(this.ring.logged(), this.#ledger.entries(this.#calls.streams), journal);
+    this.unwritten.again(this.ring.logged(), this.#calls.entries, journal);
     this.outbox.soon();
   }
 
