@@ -1,8 +1,8 @@
 import type { Settings } from "./settings.ts";
 
 /**
- * What a node that stops may take besides its drain, in milliseconds: it waits for calls in flight, for those that it passed on, and for the readers of
- * its last answers, and tells the registry that it leaves.
+ * What a node that stops may take besides its drain, in milliseconds: it waits for calls in flight, for those that it
+ * passed on, and for the readers of its last answers, and tells the registry that it leaves.
  */
 const besidesDrainMs = 20_000;
 

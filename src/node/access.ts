@@ -12,7 +12,8 @@ export interface AccessRules {
 
 export type Access =
   | {
-      readonly kind: "allowed" /** The browser's origin, to be told that it may read the answer. */;
+      readonly kind: "allowed";
+      /** The browser's origin, to be told that it may read the answer. */
       readonly origin?: string;
     }
   | { readonly kind: "refused"; readonly message: string };

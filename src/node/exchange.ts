@@ -1,25 +1,25 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { ResponseSink } from "../session/response-sink.ts";
 
-/** One HTTP request and the place for its answer, whether they come from Node's http or from a web-standard framework. */
+/** One HTTP request and the place for its answer: of Node's http, of a web-standard framework, or of another node. */
 export interface Exchange {
   readonly method: string;
   /** Path and query. */
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
-  /** Whether another node passed it on, and has checked who calls. */
+  /** Whether another node passed it on, and has checked where it comes from. */
   readonly relayed: boolean;
   readonly sink: ResponseSink & { setHeader(name: string, value: string): unknown };
   /** Reads the body as text. Rejects when the client goes away before its end. */
   body(maxBytes: number): Promise<string | "too-large">;
 }
 
-export function nodeExchange(request: IncomingMessage, response: ServerResponse, relayed = false): Exchange {
+export function nodeExchange(request: IncomingMessage, response: ServerResponse): Exchange {
   return {
     method: request.method ?? "GET",
     url: request.url ?? "/",
     headers: request.headers,
-    relayed,
+    relayed: false,
     sink: response,
     body: (maxBytes) => readBody(request, maxBytes),
   };

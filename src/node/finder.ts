@@ -85,11 +85,11 @@ export class Finder {
   }
 
   /** Looks until it is decided, for the hold time at the longest. */
-  async find(exchange: Exchange, { id, body, caller }: Wanted): Promise<Found> {
+  async find(exchange: Exchange, wanted: Wanted): Promise<Found> {
     const began = performance.now();
     const leftMs = () => began + this.#parts.holdMs - performance.now();
     for (;;) {
-      const found = await this.#look(exchange, { id, body, caller }, leftMs);
+      const found = await this.#look(exchange, wanted, leftMs);
       if (found.kind !== "undecided") return found;
       const left = leftMs();
       // A close need not wait: it reaches the owner by the registry's word.

@@ -60,7 +60,8 @@ export class Generations {
    * Asks the registry, after this was called: a question that is on its way already may be older than what the caller
    * found missing. To be called after something was not there, and before that is believed. That this is a second read,
    * not one with the first, changes nothing: a loss before the first is seen by the second, and one between the two only
-   * makes this node wait. (One read they can't be: in Redis Cluster they are in different slots.) Rejects with a RegistryError when it does not answer.
+   * makes this node wait. (One read they can't be: in Redis Cluster they are in different slots.) Rejects
+   * with a RegistryError when it does not answer.
    */
   async check(): Promise<void> {
     if (this.#checking === undefined) return await this.#begin();

@@ -7,29 +7,23 @@ export interface LogSink {
   write(line: string): void;
 }
 
-/** A stream that takes text, such as `process.stderr`. */
-interface TextStream {
-  readonly writableLength: number;
-  write(text: string): boolean;
-  on(event: "error", listener: (error: Error) => void): unknown;
-}
-
 /** Bytes that may wait for a reader which does not read: beyond them lines are dropped, and memory stays bounded. */
 const mostWaiting = 1 << 20;
 
-/** Lines of JSON, for programs. A reader that stops reading, or goes away, never stops the process that logs. */
-export function jsonSink(stream: TextStream = process.stderr): LogSink {
-  stream.on("error", () => {});
+/** Lines of JSON on stderr, for programs. A reader that stops reading, or goes away, never stops the process that logs. */
+export function jsonSink(): LogSink {
+  const { stderr } = process;
+  stderr.on("error", () => {});
   return {
     write(line) {
-      if (stream.writableLength < mostWaiting) stream.write(line);
+      if (stderr.writableLength < mostWaiting) stderr.write(line);
     },
   };
 }
 
-/** Coloured lines for people at a terminal. */
-export function prettySink(stream: TextStream = process.stderr): LogSink {
-  const plain = jsonSink(stream);
+/** Coloured lines on stderr, for people at a terminal. */
+export function prettySink(): LogSink {
+  const plain = jsonSink();
   const format = prettyFactory({
     colorize: true,
     translateTime: "SYS:HH:MM:ss.l",
@@ -40,10 +34,10 @@ export function prettySink(stream: TextStream = process.stderr): LogSink {
 }
 
 /** A log by pino: one JSON object a line, with a stable `event`, and `fields` in each line. */
-export function createLog(sink: LogSink, fields: LogFields = {}, level: Level = "info"): Log {
+export function createLog(sink: LogSink, fields: LogFields = {}): Log {
   const logger = pino(
     {
-      level,
+      level: "info",
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

@@ -44,8 +44,8 @@ export interface McpEndpointParts {
 }
 
 /**
- * The way of a request for `/mcp`: who calls (access), what is asked (head, body), where the session is (locate), and
- * then its transport, or a refusal with its reason.
+ * The way of a request for `/mcp`: where it comes from (access), who calls (authenticate), what is asked (head, body),
+ * where the session is (locate), and then its transport, or a refusal with its reason.
  */
 export class McpEndpoint {
   readonly #parts: McpEndpointParts;

@@ -3,8 +3,8 @@ import type { RefusalReason } from "../model/refusal.ts";
 
 /**
  * What became of a request for `/mcp`. `here`: its session answered it. `relay`: the node that owns its session did,
- * which counts it as `here`. `refused`: its session can't be served, for the
- * reason given. `rejected`: it broke a rule of HTTP or MCP. `failed`: the node's own fault.
+ * which counts it as `here`. `refused`: its session can't be served, for the reason given. `rejected`: it broke a rule of
+ * HTTP or MCP. `failed`: the node's own fault.
  */
 export type RequestWay = "here" | "relay" | "refused" | "rejected" | "failed";
 

@@ -66,7 +66,7 @@ export class SessionEntries {
   }
 
   /** A session that lives here, as the registry is to have it. */
-  recordOf({ id, epoch, createdAt, client, principal, pinned, format, transport }: Session): SessionRecord {
+  #recordOf({ id, epoch, createdAt, client, principal, pinned, format, transport }: Session): SessionRecord {
     const { journal } = transport;
     const inFormat = format === firstFormat ? undefined : format;
     return { id, ...this.#parts.owner(), epoch, createdAt, client, principal, journal, pinned, format: inFormat };
@@ -228,7 +228,7 @@ export class SessionEntries {
     const { registry, generations } = this.#parts;
     // From before it is sent: the entry may be of a later generation than this node knows by then, never of an earlier.
     const generation = generations.known;
-    const claimed = await registry.claim(this.recordOf(session), this.#nextNumber());
+    const claimed = await registry.claim(this.#recordOf(session), this.#nextNumber());
     if (claimed.kind === "claimed" && generation !== undefined) this.#noted.set(session, generation);
     return claimed;
   }

@@ -85,7 +85,7 @@ export class SessionKeeper {
       sessions: () => this.#table.all(),
       session: (id) => this.#table.get(id),
       closed: (id) => this.#closed(id),
-      lost: (id, by) => this.lost(id, by),
+      lost: (id, by) => this.#lost(id, by),
     });
     this.#adoptions = new Adoptions({
       ...{ host, registry, ownership, log, metrics, reads: ownFormats },
@@ -279,7 +279,7 @@ export class SessionKeeper {
   }
 
   /** Another node owns a session: the copy here ends, and nothing more of it leaves. */
-  lost(id: string, by: Fence): void {
+  #lost(id: string, by: Fence): void {
     const session = this.#table.take(id);
     if (session === undefined) return;
     const { log, metrics, renewals, writes } = this.#parts;

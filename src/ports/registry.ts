@@ -216,10 +216,10 @@ export interface Registry {
   start(): Promise<void>;
 
   /**
-   * Notes a session, with a TTL of 30 days (less where unused sessions end sooner), in one write. One that is there with a lower epoch, or with the same epoch
-   * and owner, gets this record; every other one stays as it is. Changes nothing for a session that was closed and is
-   * remembered (see {@link close}). A claim that comes late by its number (see {@link write}) changes nothing, and is as
-   * good as done.
+   * Notes a session, with a TTL of 30 days (less where unused sessions end sooner), in one write. One that is there with
+   * a lower epoch, or with the same epoch and owner, gets this record; every other one stays as it is. Changes nothing
+   * for a session that was closed and is remembered (see {@link close}). A claim that comes late by its number (see
+   * {@link write}) changes nothing, and is as good as done.
    */
   claim(record: SessionRecord, number?: number): Promise<Claimed>;
 

@@ -64,9 +64,9 @@ export function commonVersion(theirs: Versions, ours: Versions = spokenVersions)
 }
 
 /** `version` undefined: there is no common one, and this is the end. */
-export function writeReply(version: number | undefined, versions: Versions = spokenVersions): Buffer {
+export function writeReply(version: number | undefined): Buffer {
   const nonce = randomBytes(32).toString("base64url");
-  return Buffer.from(JSON.stringify({ mooring: "reply", version: version ?? null, versions, nonce }));
+  return Buffer.from(JSON.stringify({ mooring: "reply", version: version ?? null, versions: spokenVersions, nonce }));
 }
 
 /** Gives the version to speak. @throws GreetingFault when there is none, or this is no reply */
