@@ -122,6 +122,6 @@ export const errorCode = {
 } as const;
 
 /** A JSON-RPC error response, as text. */
-export function errorText(id: RequestId | null, code: number, message: string, data?: unknown): string {
-  return JSON.stringify({ jsonrpc: "2.0", error: { code, message, ...(data !== undefined && { data }) }, id });
+export function errorText(id: RequestId | null, code: number, message: string): string {
+  return JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id });
 }

@@ -34,14 +34,14 @@ function requestOnDemand(origin: Origin): Request {
   });
 }
 
+/** Ways for the server to end connections early; the client comes back with Last-Event-ID (SEP-1699, polling). */
+export type StreamClosers = Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream">;
+
 /** What the server learns of a message besides its content: `request` for v2, `requestInfo` for v1. */
-export function messageExtra(
-  origin: Origin,
-  streams: Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream">,
-): MessageExtra {
+export function messageExtra(origin: Origin, closers?: StreamClosers): MessageExtra {
   return {
     request: requestOnDemand(origin),
     requestInfo: { headers: origin.headers },
-    ...streams,
+    ...closers,
   };
 }

@@ -95,7 +95,7 @@ export class PastStreams {
     // What lies between may never have been logged; what runs again sends it again.
     if (!events.connect(sink, place.sequence)) events.connect(sink, sequence);
     for (const { request } of told) stream.settle(outcomeText(request, outcome.nodeDied));
-    const extra = messageExtra(origin, {});
+    const extra = messageExtra(origin);
     for (const { request } of again) deliver(request, extra);
   }
 

@@ -10,7 +10,7 @@ import { errorCode, errorText, isRequest, isResponse, type JsonRpcMessage, type 
 import type { KeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
 import { ListCheck } from "./list-check.ts";
-import { messageExtra, type Origin } from "./message-extra.ts";
+import { messageExtra, type Origin, type StreamClosers } from "./message-extra.ts";
 import { type Departure, Outbox } from "./outbox.ts";
 import { OwnRequests } from "./own-requests.ts";
 import { answerEnded, answerGone, PastStreams } from "./past-streams.ts";
@@ -24,8 +24,6 @@ import { callStreamName, parseEventId, standaloneStream } from "./sse.ts";
 import type { EndReason, TransportOptions } from "./transport-options.ts";
 import type { McpTransport, MessageExtra, SendOptions } from "./transport-types.ts";
 import { loggedEvent, Unwritten } from "./unwritten.ts";
-
-const noExtra: Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> = {};
 
 /** For requests that come from no client. */
 const ownOrigin: Origin = { method: "POST", url: "/mcp", headers: {} };
@@ -62,7 +60,8 @@ export class SessionTransport implements McpTransport, CallHost {
   readonly #named = new Map<string, CallStream>();
   readonly #past: PastStreams;
   readonly #standalone: EventStream;
-  #streams = 0;
+  /** Counts call streams, for their names. */
+  #callStreams = 0;
   #ended: EndReason | undefined;
 
   constructor(options: TransportOptions) {
@@ -92,7 +91,7 @@ export class SessionTransport implements McpTransport, CallHost {
     });
     this.#standalone = new EventStream(this, standaloneStream, keeping !== undefined, { sequence, carried });
     const deliver = (message: JsonRpcMessage, extra: MessageExtra) => this.#deliver(message, extra);
-    this.#own = new OwnRequests((request) => deliver(request, messageExtra(ownOrigin, noExtra)));
+    this.#own = new OwnRequests((request) => deliver(request, messageExtra(ownOrigin)));
     this.#repeatable = new Repeatable((method, params, ms) => this.#own.ask(method, params, ms));
     this.#ledger = new Ledger({
       unwritten: this.unwritten,
@@ -212,7 +211,7 @@ export class SessionTransport implements McpTransport, CallHost {
     }
     this.outbox.wake();
     if (requests.length === 0) {
-      for (const message of messages) this.#hear(message, messageExtra(origin, noExtra));
+      for (const message of messages) this.#hear(message, messageExtra(origin));
       answer(sink, 202, [], "");
       return;
     }
@@ -223,8 +222,8 @@ export class SessionTransport implements McpTransport, CallHost {
       return;
     }
     const { told } = intake;
-    this.#streams += 1;
-    const stream = new CallStream(this, callStreamName(this.#streams, this.#epoch), {
+    this.#callStreams += 1;
+    const stream = new CallStream(this, callStreamName(this.#callStreams, this.#epoch), {
       sink,
       body: this.outbox.keeps && body !== undefined ? PostBody.ofText(body) : undefined,
       asJson: this.#options.answerAsJson,
@@ -234,7 +233,7 @@ export class SessionTransport implements McpTransport, CallHost {
       const call = stream.add(request, isRepeat);
       if (!isRepeat) this.#calls.add(call);
     }
-    const extra = messageExtra(origin, this.canBePrimed ? this.#closers(stream) : noExtra);
+    const extra = messageExtra(origin, this.canBePrimed ? this.#closers(stream) : undefined);
     for (const message of messages) {
       if (!isRequest(message)) this.#hear(message, extra);
       else this.#take(message, stream, told?.get(message.id), extra);
@@ -259,7 +258,7 @@ export class SessionTransport implements McpTransport, CallHost {
   }
 
   /** Lets a connection go on with the stream that an event id names, from the event after it. */
-  resume(sink: ResponseSink, lastEventId: string, origin: Origin = ownOrigin): void {
+  resume(sink: ResponseSink, lastEventId: string, origin: Origin): void {
     if (this.#ended !== undefined || !this.outbox.owns()) {
       answerEnded(sink, this.#ended);
       return;
@@ -313,7 +312,7 @@ export class SessionTransport implements McpTransport, CallHost {
     const ask: OwnRequests["ask"] = (method, params, ms) => this.#own.ask(method, params, ms);
     const result = await replay(journal.all, {
       ask,
-      notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin, noExtra)),
+      notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin)),
       refused: (error) => this.onerror?.(error),
     });
     this.#noteVersion(result);
@@ -408,8 +407,7 @@ export class SessionTransport implements McpTransport, CallHost {
     return settled;
   }
 
-  /** Ways for the server to end connections early; the client comes back with Last-Event-ID (SEP-1699, polling). */
-  #closers(stream: CallStream): Pick<MessageExtra, "closeSSEStream" | "closeStandaloneSSEStream"> {
+  #closers(stream: CallStream): StreamClosers {
     return {
       // A tool may come with this when its call is over, and then there is nothing to end.
       closeSSEStream: () => stream.cut(),
