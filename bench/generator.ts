@@ -4,15 +4,13 @@ import { delimiter, join } from "node:path";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
 import { type Machine, machine, spreadInWords } from "./report.ts";
+import { type RoundsOptions, runOn } from "./rounds.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 import { type Subject, startDirect } from "./subjects/start.ts";
 
-export interface GeneratorOptions {
+export interface GeneratorOptions extends RoundsOptions {
+  /** How many calls are under way at a time; one comparison for each. */
   readonly connections: readonly number[];
-  readonly sessions: number;
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly warmupSeconds: number;
 }
 
 export interface GeneratorComparison {
@@ -54,29 +52,20 @@ async function compareWithWrk(
   floor: Subject,
   script: string,
   connections: number,
-  { sessions, rounds, seconds, warmupSeconds }: GeneratorOptions,
+  options: GeneratorOptions,
 ): Promise<GeneratorComparison> {
   const ours: number[] = [];
   const wrk: number[] = [];
   const busyLoad: number[] = [];
   const busyTarget: number[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const result = await load.run({
-      url: floor.url,
-      same: floor.same,
-      processes: floor.processes,
-      sessions,
-      connections,
-      warmupMs: warmupSeconds * 1_000,
-      calls: Number.MAX_SAFE_INTEGER,
-      limitMs: seconds * 1_000,
-    });
+  for (let round = 0; round < options.rounds; round += 1) {
+    const result = await runOn(load, floor, connections, options);
     const perSecond = result.calls / result.seconds;
     ours.push(perSecond);
     const { load: loadMicros = null, node: nodeMicros = null } = result.cpuMicros;
     if (loadMicros !== null) busyLoad.push((loadMicros * perSecond) / 1e6);
     if (nodeMicros !== null) busyTarget.push((nodeMicros * perSecond) / 1e6);
-    if (wrkIsThere()) wrk.push(await runWrk(children, floor.url, script, connections, seconds));
+    if (wrkIsThere()) wrk.push(await runWrk(children, floor.url, script, connections, options.seconds));
   }
   const compared = wrk.length > 0;
   return {

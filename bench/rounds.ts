@@ -68,25 +68,35 @@ export async function measure(
 ): Promise<Run[]> {
   const runs: Run[] = [];
   for (let round = 1; round <= options.rounds; round += 1) {
-    for (const { name, url, openAt, tool, same, processes } of subjects) {
-      const result = await load.run({
-        url,
-        openAt,
-        tool,
-        same,
-        processes,
-        connections,
-        sessions: options.sessions,
-        warmupMs: options.warmupSeconds * 1_000,
-        calls: Number.MAX_SAFE_INTEGER,
-        limitMs: options.seconds * 1_000,
-      });
-      runs.push({ subject: name, round, result });
+    for (const subject of subjects) {
+      const result = await runOn(load, subject, connections, options);
+      runs.push({ subject: subject.name, round, result });
       const perSecond = Math.round(result.calls / result.seconds);
-      process.stderr.write(`c=${connections} round ${round}/${options.rounds} ${name}: ${perSecond} calls/s\n`);
+      process.stderr.write(`c=${connections} round ${round}/${options.rounds} ${subject.name}: ${perSecond} calls/s\n`);
     }
   }
   return runs;
+}
+
+/** Puts the load on one subject for the time of a run. */
+export function runOn(
+  load: Load,
+  { url, openAt, tool, same, processes }: Omit<Subject, "name">,
+  connections: number,
+  { sessions, seconds, warmupSeconds }: RoundsOptions,
+): Promise<LoadResult> {
+  return load.run({
+    url,
+    openAt,
+    tool,
+    same,
+    processes,
+    connections,
+    sessions,
+    warmupMs: warmupSeconds * 1_000,
+    calls: Number.MAX_SAFE_INTEGER,
+    limitMs: seconds * 1_000,
+  });
 }
 
 /** Compares the first subject with each of the others. */

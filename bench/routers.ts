@@ -6,7 +6,7 @@ import { cpuMicrosOf, residentMbOf } from "./load/cpu-time.ts";
 import type { LoadResult } from "./load/plan.ts";
 import type { Load } from "./load.ts";
 import { spreadInWords, table } from "./report.ts";
-import type { RoundsOptions } from "./rounds.ts";
+import { type RoundsOptions, runOn } from "./rounds.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 import { type Edge, startEdge } from "./subjects/edge.ts";
 import { type LiveNode, startLiveNodes } from "./subjects/mooring-cluster.ts";
@@ -93,7 +93,7 @@ async function measure(
   nodes: readonly LiveNode[],
   one: Case,
   levels: readonly number[],
-  { sessions, seconds, warmupSeconds }: RoutersOptions,
+  options: RoutersOptions,
 ): Promise<Round> {
   const view = viewWith(nodes, one);
   const started = await startEdge(children, view, ["session-id", "cookie"]);
@@ -101,20 +101,8 @@ async function measure(
   try {
     const idleShare = await idleShareOf(pid);
     const results: LoadResult[] = [];
-    for (const connections of levels) {
-      results.push(
-        await load.run({
-          url: started.url,
-          same: false,
-          processes: { traefik: [pid] },
-          connections,
-          sessions,
-          warmupMs: warmupSeconds * 1_000,
-          calls: Number.MAX_SAFE_INTEGER,
-          limitMs: seconds * 1_000,
-        }),
-      );
-    }
+    const subject = { url: started.url, same: false, processes: { traefik: [pid] } };
+    for (const connections of levels) results.push(await runOn(load, subject, connections, options));
     const residentMb = residentMbOf(pid);
     return { results, residentMb, idleShare, changeMs: await changeMs(started, view) };
   } finally {
