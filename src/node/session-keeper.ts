@@ -347,7 +347,10 @@ export class SessionKeeper {
 
   /** A session was closed elsewhere, or by somebody who did not know that it is here. */
   #closed(id: string): void {
-    if (!this.#drop(id, "closed")) this.#idle.endParked(id, "closed");
+    const coming = this.#adoptions.underWay(id);
+    // It may have been claimed before it was closed, and would live on here.
+    if (coming !== undefined) void coming.then(() => this.#closed(id));
+    else if (!this.#drop(id, "closed")) this.#idle.endParked(id, "closed");
   }
 
   async #lastCalls(): Promise<void> {

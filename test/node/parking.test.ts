@@ -250,6 +250,26 @@ describe("a parked session is found at once", () => {
     expect(await member.node.hasSession(client.session)).toBe(false);
   });
 
+  test.each(["this", "another"])(
+    "by a close at %s node that comes while it comes back, and it is gone then",
+    async (at) => {
+      const members = [await start(), await start("node-2")] as const;
+      const client = await begin(members[0]);
+      await parked(members[0], client);
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      const calling = client.call("count");
+      await eventually(() => expect(epochOf(client)).toBe(2));
+      expect(await (at === "this" ? members[0] : members[1]).node.close(client.session)).toBe(true);
+      open();
+      expect((await calling)?.error?.data).toMatchObject({ reason: "closed" });
+      expect(members[0].node.sessions()).toEqual([]);
+      expect(tasks.map(({ signal }) => signal.aborted)).not.toContain(false);
+    },
+  );
+
   test("by a client that asks for the rest of its stream", async () => {
     const member = await start();
     const client = await begin(member);
