@@ -14,7 +14,7 @@ import {
   sessionIdMissing,
   sessionIdRepeated,
 } from "../session/http-checks.ts";
-import { errorCode, errorText, isInitialize, isRequest } from "../session/json-rpc.ts";
+import { errorCode, errorText, isInitialize, isRequest, jsonOf } from "../session/json-rpc.ts";
 import { type Body, checkForSession, readMessages } from "../session/read-messages.ts";
 import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
@@ -178,9 +178,11 @@ export class McpEndpoint {
       return this.#fault(exchange, wrong === undefined ? sessionIdMissing : initializeIncomplete);
     }
     if (body.messages.length > 1) return this.#fault(exchange, initializeAlone);
+    const json = jsonOf(initialize);
+    if (json === undefined) return this.#fault(exchange, initializeTooDeep);
     const { name, version } = initialize.params.clientInfo;
     const client = `${name}/${version}`.slice(0, 128);
-    const opened = await this.#parts.keeper.open({ client, principal, initialize: JSON.stringify(initialize) });
+    const opened = await this.#parts.keeper.open({ client, principal, initialize: json });
     if (opened.kind !== "opened") {
       const { status, message } = notOpened[opened.kind];
       answerJson(exchange.sink, status, errorText(initialize.id, errorCode.internal, message));
@@ -342,6 +344,12 @@ const initializeIncomplete: Fault = {
   status: 400,
   code: errorCode.invalidRequest,
   message: "Invalid Request: initialize needs protocolVersion, capabilities and clientInfo with name and version",
+};
+
+const initializeTooDeep: Fault = {
+  status: 400,
+  code: errorCode.invalidRequest,
+  message: "Invalid Request: initialize is nested too deep to be kept",
 };
 
 const initializeAlone: Fault = {

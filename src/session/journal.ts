@@ -89,17 +89,27 @@ export class SessionJournal {
 }
 
 function changeOf(method: string, params: JsonRpcMessage["params"]): Change | undefined {
-  const uri = String(params?.uri);
   switch (method) {
-    case "logging/setLevel":
-      return (journal) => journal.setLevel(JSON.stringify(params));
-    case "resources/subscribe":
-      return (journal) => journal.subscribe(uri);
-    case "resources/unsubscribe":
-      return (journal) => journal.unsubscribe(uri);
+    case "logging/setLevel": {
+      const level = params?.level;
+      return isText(level) ? (journal) => journal.setLevel(JSON.stringify({ level })) : undefined;
+    }
+    case "resources/subscribe": {
+      const uri = params?.uri;
+      return isText(uri) ? (journal) => journal.subscribe(uri) : undefined;
+    }
+    case "resources/unsubscribe": {
+      const uri = params?.uri;
+      return isText(uri) ? (journal) => journal.unsubscribe(uri) : undefined;
+    }
     default: {
       const kind = listOf(method, params);
       return kind && ((journal, result) => journal.listed(kind, result));
     }
   }
+}
+
+/** Clients send what they like; no server has taken anything else. */
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }

@@ -89,6 +89,15 @@ export function isMessage(value: unknown): value is JsonRpcMessage {
   );
 }
 
+/** What a client sent, as JSON again. Undefined: it is nested deeper than can be written, though not than can be read. */
+export function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What a client says of itself when it begins a session. */
 export interface InitializeParams {
   readonly protocolVersion: string;

@@ -1,6 +1,6 @@
 import type { LedgerEntry } from "../ports/registry.ts";
 import type { Call, CallStream } from "./call-stream.ts";
-import type { JsonRpcRequest, RequestId } from "./json-rpc.ts";
+import { type JsonRpcRequest, jsonOf, type RequestId } from "./json-rpc.ts";
 import { PostBody } from "./post-body.ts";
 import type { Unwritten } from "./unwritten.ts";
 
@@ -46,7 +46,7 @@ export interface LedgerParts {
 const maxKept = 256;
 const keptMs = 5 * 60_000;
 
-/** A call with larger params is never run again. */
+/** A call with larger params is never run again; nor is one whose params are nested too deep to be written. */
 const maxParamsBytes = 64 * 1024;
 
 /**
@@ -221,7 +221,7 @@ function entryOf(
   { id, method, params = {} }: JsonRpcRequest,
   known: Pick<LedgerEntry, "hash" | "stream" | "repeatable" | "at">,
 ): LedgerEntry {
-  const json = JSON.stringify(params);
-  const isKept = Buffer.byteLength(json) <= maxParamsBytes;
+  const json = jsonOf(params);
+  const isKept = json !== undefined && Buffer.byteLength(json) <= maxParamsBytes;
   return { request: JSON.stringify(id), method, ...(isKept && { params: json }), ...known };
 }

@@ -39,7 +39,7 @@ export class Repeatable {
   /** Undefined: the server has to be asked first. */
   known({ method, params }: JsonRpcRequest): boolean | undefined {
     if (method !== "tools/call") return readOnlyMethods.has(method);
-    return this.#tools?.has(String(params?.name));
+    return this.#tools?.has(params?.name as string);
   }
 
   /** Resolves when it is known, or the server could not say. */

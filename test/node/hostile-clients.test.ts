@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { ConductedServer } from "../support/conducted-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, type RawAnswer, RawClient, send } from "../support/raw-client.ts";
@@ -120,6 +122,9 @@ describe("clients that ask for much", () => {
 });
 
 describe("bodies that are made to hurt", () => {
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const odd = '{"toString":1,"valueOf":1}';
+
   test.each([
     ["params", '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"__proto__":{"polluted":1}}}'],
     [
@@ -156,13 +161,58 @@ describe("bodies that are made to hurt", () => {
       200,
     ],
   ])("a hundred thousand arrays in each other, %s, are answered", async (_name, wrap, status) => {
-    const deep = "[".repeat(100_000) + "]".repeat(100_000);
     const client = await RawClient.begin(serving.url);
     const answer = await post(client, wrap(deep));
     expect(answer.status).toBe(status);
     expect(answer.messages).toHaveLength(1);
     expect(serving.node.sessions().every(({ inFlight }) => inFlight === 0)).toBe(true);
   });
+
+  test.each([
+    ["a slow call's arguments", "tools/call", `{"name":"wait","arguments":{"name":"slow","deep":${deep}}}`],
+    ["a tool's name", "tools/call", `{"name":${odd}}`],
+    ["a uri", "resources/subscribe", `{"uri":${deep}}`],
+    ["a uri", "resources/unsubscribe", `{"uri":${odd}}`],
+    ["a level", "logging/setLevel", `{"level":"info","deep":${deep}}`],
+    ["what nobody asked for", "ping", `{"uri":${odd},"level":${odd},"name":${odd}}`],
+  ])(
+    "what can't be written again, as %s of %s, is answered where sessions outlive the node",
+    async (_name, ...call) => {
+      const [method, params] = call;
+      const keeping = await serve(conducted.definition, {
+        log,
+        registry: new MemoryRegistry({ store: new MemoryStore() }),
+      });
+      const client = await RawClient.begin(keeping.url);
+      const headers = { ...json, "mcp-session-id": client.session };
+      const body = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${params}}`;
+      const answer = await send(keeping.url, { method: "POST", headers, body });
+      if (params.includes("slow")) {
+        const call = await conducted.call("slow");
+        // Its head comes first.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        call.answer("slow");
+      }
+      expect((await answer.ended()).status).toBe(200);
+      expect(answer.message?.id).toBe(1);
+      await eventually(() => expect(keeping.node.sessions()[0]?.inFlight).toBe(0));
+      await keeping.stop();
+    },
+  );
+
+  test.each([
+    ["capabilities", `{"experimental":{"deep":${deep}}}`, '{"name":"raw","version":"1"}'],
+    ["clientInfo", "{}", `{"name":"raw","version":"1","deep":${deep}}`],
+  ])(
+    "an initialize whose %s can't be written again is refused, and begins nothing",
+    async (_name, capabilities, info) => {
+      const body = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":${capabilities},"clientInfo":${info}}}`;
+      const answer = await send(serving.url, { method: "POST", headers: json, body });
+      expect(answer.status).toBe(400);
+      expect((await answer.ended()).message?.error?.message).toMatch(/too deep/);
+      expect(serving.node.sessions()).toHaveLength(1);
+    },
+  );
 
   test("an id of a megabyte comes back as it is", async () => {
     const client = await RawClient.begin(serving.url);
