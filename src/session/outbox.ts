@@ -53,7 +53,7 @@ const maxSettling = 10;
 /**
  * The way of all messages of a session out of its node: each leaves when everything that was changed before it is
  * written, in order. With nothing unwritten and nothing on its way that is at once. What comes during a write shares the
- * next one.
+ * next one. All of it waits for {@link Outbox.wake} first.
  */
 export class Outbox {
   readonly #parts: OutboxParts;
@@ -64,8 +64,11 @@ export class Outbox {
   #isLeaving = false;
   /** The next write begins at the end of this turn. */
   #isDue = false;
-  /** Not known to the registry yet, or not restored: nothing is written, and nothing leaves. */
-  #isAsleep = false;
+  /**
+   * Not known to the registry yet, or not restored: nothing is written (by a migration, say, of what can't be restored
+   * after all), and nothing leaves.
+   */
+  #isAsleep: boolean;
   #isOver: "lost" | "let-go" | undefined;
   #soon: NodeJS.Timeout | undefined;
   #soonAt = Number.POSITIVE_INFINITY;
@@ -76,6 +79,7 @@ export class Outbox {
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
+    this.#isAsleep = this.keeps;
   }
 
   /** Whether anything of the session is kept. */
@@ -86,11 +90,6 @@ export class Outbox {
   /** Whether nothing may leave any more: the session is another node's. */
   get isLost(): boolean {
     return this.#isOver === "lost";
-  }
-
-  /** Waits for {@link wake}. */
-  sleep(): void {
-    this.#isAsleep = this.keeps;
   }
 
   /** The registry knows the session, or it has been restored. */

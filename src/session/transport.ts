@@ -117,8 +117,6 @@ export class SessionTransport implements McpTransport, CallHost {
       goesOn: (stream) => this.#named.set(stream.name, stream),
       deliver,
     });
-    // Until the registry knows it; and nothing of one is written, by a migration say, that can't be restored after all.
-    this.outbox.sleep();
     if (stored !== undefined) {
       restoreEvents(this.ring, stored.events);
       this.#ledger.restore(stored.ledger);
