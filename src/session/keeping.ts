@@ -1,11 +1,9 @@
 import type { Journal, StoredSession } from "../ports/registry.ts";
 import type { SessionStore } from "./session-store.ts";
-import type { SessionState } from "./state.ts";
 
 /** What a session has that outlives its node. */
 export interface Keeping {
   readonly store: SessionStore;
-  readonly state: SessionState;
   readonly journal: Journal;
   /** What is kept of it; absent for one that begins. */
   readonly stored?: StoredSession | undefined;

@@ -16,6 +16,7 @@ export interface Departure {
 export interface OutboxParts {
   /** Absent where nothing outlives the node: then everything leaves at once. */
   readonly store: SessionStore | undefined;
+  /** Looked through also where nothing is kept: what can't be kept is to fail there as it does where it is. */
   readonly state: SessionState | undefined;
   readonly unwritten: Unwritten;
   /** For how long what leaves waits at most for a registry that is away, in milliseconds. */
@@ -112,7 +113,7 @@ export class Outbox {
       try {
         const changes = state.changes();
         if (changes === undefined) break;
-        unwritten.state(changes);
+        if (this.keeps) unwritten.state(changes);
         // From here on it is the outbox's to see it written.
         state.kept(changes);
         break;
@@ -143,9 +144,9 @@ export class Outbox {
     if (!this.#looksSoon) this.soon();
   }
 
-  /** Sees to it that what is unwritten is written soon, also if no message leaves. */
+  /** Sees to it that what has changed is looked for, and what is unwritten is written, soon, also if no message leaves. */
   soon(ms = soonMs): void {
-    if (!this.keeps || this.#isOver !== undefined) return;
+    if (this.#isOver !== undefined) return;
     if (ms <= soonMs) this.#looksSoon = true;
     const at = performance.now() + ms;
     if (at >= this.#soonAt) return;

@@ -118,9 +118,9 @@ export class Session {
       keepAlive: host.keepAlive,
       holdBack: host.holdBack,
       answerAsJson: host.answerAsJson,
+      state: this.#state,
       keeping: store && {
         store,
-        state: this.#state,
         journal: stored?.record.journal ?? { initialize },
         stored,
         holdMs: host.holdMs,

@@ -2,6 +2,7 @@ import type { HoldBack } from "./hold-back.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import type { Keeping } from "./keeping.ts";
 import type { EventRing } from "./retained-events.ts";
+import type { SessionState } from "./state.ts";
 import type { StopReason } from "./task-stopped.ts";
 
 /** Why a node's copy of a session ends. */
@@ -16,6 +17,8 @@ export interface TransportOptions {
   readonly holdBack: HoldBack;
   /** Whether quick answers leave as JSON instead of server-sent events. */
   readonly answerAsJson: boolean;
+  /** What the session's server keeps in session state: looked through also where nothing outlives the node. */
+  readonly state?: SessionState;
   /** What outlives the node; absent where nothing does. */
   readonly keeping?: Keeping | undefined;
   now(): number;

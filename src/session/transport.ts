@@ -80,7 +80,7 @@ export class SessionTransport implements McpTransport, CallHost {
     this.unwritten = new Unwritten(this.ring.retention, carried);
     this.outbox = new Outbox({
       store: keeping?.store,
-      state: keeping?.state,
+      state: options.state,
       holdMs: keeping?.holdMs ?? 0,
       strict: keeping?.strict ?? false,
       unwritten: this.unwritten,
