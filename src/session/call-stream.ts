@@ -183,7 +183,7 @@ export class CallStream implements HeldBack, Departure {
     this.#over();
     // Not where its next owner would know nothing of the call: its head left while the registry was away.
     const { canBePrimed, unwritten } = this.#host;
-    const isNoted = this.calls.every(({ entry }) => entry === undefined || !unwritten.hasBegun(entry.request));
+    const isNoted = this.calls.every(({ entry }) => entry === undefined || !unwritten.hasBeginningOf(entry.request));
     const canAskAgain = isNoted && (canBePrimed || (this.#events?.released ?? 0) > 0);
     if (wasOpen && canAskAgain) {
       this.#events?.disconnect();

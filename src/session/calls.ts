@@ -62,9 +62,8 @@ export class Calls {
     return this.#running.size + this.#departing.size;
   }
 
-  /** Whether no call runs. */
-  get isIdle(): boolean {
-    return this.#running.size === 0;
+  get anyRuns(): boolean {
+    return this.#running.size > 0;
   }
 
   /** What the registry has, or is to have, of calls that run and of those that have ended. */
@@ -116,7 +115,7 @@ export class Calls {
       ledger.leaving(call);
       if (stream.isComplete) this.#departing.add(stream);
     }
-    if (this.#running.size === 0) outbox.settled();
+    if (!this.anyRuns) outbox.noCallRuns();
   }
 
   /**

@@ -25,8 +25,8 @@ export interface OutboxParts {
   readonly strict: boolean;
   /** The number of the newest event of the standalone stream that some connection has carried. */
   carried(): number;
-  /** Whether no call is in flight. */
-  isIdle(): boolean;
+  /** Whether a call runs. */
+  callRuns(): boolean;
   /** So many events have left that could not be logged. */
   leftUnlogged(count: number): void;
   failed(error: Error): void;
@@ -121,7 +121,7 @@ export class Outbox {
         failure ??= error instanceof Error ? error : new Error(String(error));
       }
     }
-    if (this.#parts.isIdle()) state.settled();
+    if (!this.#parts.callRuns()) state.noCallRuns();
     return failure;
   }
 
@@ -197,10 +197,10 @@ export class Outbox {
     this.#leave(Number.POSITIVE_INFINITY);
   }
 
-  /** No call is in flight any more. */
-  settled(): void {
+  /** The last call that ran has ended. */
+  noCallRuns(): void {
     const { state } = this.#parts;
-    if (state?.mayHaveChanged === true) state.settled();
+    if (state?.mayHaveChanged === true) state.noCallRuns();
   }
 
   /** Nothing leaves any more, and nothing is written: the session is another node's, or over. */

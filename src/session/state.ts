@@ -128,10 +128,10 @@ export class SessionState implements CellHost {
   }
 
   /**
-   * No call is in flight now, and what there was to compare has been compared: told after each message and each look at
+   * No call runs now, and what there was to compare has been compared: told after each message and each look at
    * which that is so, not only after the last call.
    */
-  settled(): void {
+  noCallRuns(): void {
     if (this.#tasks > 0) return;
     for (const cell of this.#marked) {
       if (!cell.isCold) {

@@ -85,7 +85,7 @@ export class SessionTransport implements McpTransport, CallHost {
       strict: keeping?.strict ?? false,
       unwritten: this.unwritten,
       carried: () => this.#standalone.written,
-      isIdle: () => this.#calls.isIdle,
+      callRuns: () => this.#calls.anyRuns,
       leftUnlogged: (count) => keeping?.leftUnlogged(count),
       failed: (error) => this.onerror?.(error),
     });

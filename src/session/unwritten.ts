@@ -68,7 +68,7 @@ export class Unwritten {
   }
 
   /** Whether the registry may not know that a call has begun. */
-  hasBegun(request: string): boolean {
+  hasBeginningOf(request: string): boolean {
     return this.#begun.has(request) || this.#taken?.changes.begun?.some((entry) => entry.request === request) === true;
   }
 

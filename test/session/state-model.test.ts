@@ -159,7 +159,7 @@ class Run {
   }
 
   #settle(): void {
-    if (this.#calls.length === 0) this.#state.settled();
+    if (this.#calls.length === 0) this.#state.noCallRuns();
   }
 
   #saw(): string {

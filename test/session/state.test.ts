@@ -173,10 +173,10 @@ describe("a held reference loses no change", () => {
     state.begun();
     const { items } = cart.value;
     message();
-    state.settled();
+    state.noCallRuns();
     pass(3_000);
     message();
-    state.settled();
+    state.noCallRuns();
     pass(3_000);
     items.push(apple);
     expect(message()).toEqual(["cart"]);
@@ -188,14 +188,14 @@ describe("a held reference loses no change", () => {
     state.begun();
     const { items } = cart.value;
     message();
-    state.settled();
+    state.noCallRuns();
     items.push(apple);
     for (let hour = 1; hour <= 3; hour += 1) {
       expect(message()).toEqual(["cart"]);
-      state.settled();
+      state.noCallRuns();
       pass(3_600_000);
       message();
-      state.settled();
+      state.noCallRuns();
       items.push(apple);
     }
   });
@@ -206,10 +206,10 @@ describe("a held reference loses no change", () => {
     state.begun();
     for (let hour = 1; hour <= 3; hour += 1) {
       message();
-      state.settled();
+      state.noCallRuns();
       pass(3_600_000);
       message();
-      state.settled();
+      state.noCallRuns();
       items.push(apple);
       expect(message()).toEqual(["cart"]);
     }
@@ -223,7 +223,7 @@ describe("a held reference loses no change", () => {
     const { items } = cart.value;
     for (let hour = 1; hour <= 3; hour += 1) {
       message();
-      state.settled();
+      state.noCallRuns();
       pass(3_600_000);
       items.push(apple);
       expect(message()).toEqual(["cart"]);
@@ -241,11 +241,11 @@ describe("a held reference loses no change", () => {
     state.begun();
     expect(cart.value.items).toEqual([]);
     message();
-    state.settled();
+    state.noCallRuns();
     expect(state.mayHaveChanged).toBe(true);
     pass(10_000);
     message();
-    state.settled();
+    state.noCallRuns();
     expect(state.mayHaveChanged).toBe(false);
   });
 
@@ -260,7 +260,7 @@ describe("a held reference loses no change", () => {
       waits.push(wait);
       pass(wait);
       message();
-      state.settled();
+      state.noCallRuns();
     }
     expect(waits).toEqual([100, 100, 100, 200, 400, 800, 1_600, 3_200, 6_400]);
   });

@@ -271,7 +271,7 @@ it("while a task runs, a change by a reference that it holds is found however la
   await turn();
   for (const expected of ["[1]", "[1,2]", "[1,2,3]"]) {
     expect(state.changes()).toBeUndefined();
-    state.settled();
+    state.noCallRuns();
     now += 3_600_000;
     step();
     await turn();
