@@ -173,7 +173,8 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   }
 
   async function setState(state: NodeRecord["state"]): Promise<void> {
-    if (membership === undefined) return;
+    // A node that stops drains until its end.
+    if (membership === undefined || stopping !== undefined) return;
     if (membership.record.state !== state) {
       log.info(state === "draining" ? "node-draining" : "node-up", { node: name, sessions: keeper.size });
     }

@@ -60,7 +60,7 @@ export interface MooringNode {
    * soon as it answers.
    */
   drain(): Promise<void>;
-  /** Takes new sessions again; those that were handed over come home. */
+  /** Takes new sessions again; those that were handed over come home. Changes nothing of a node that stops. */
   undrain(): Promise<void>;
   /**
    * Hands all sessions over as {@link drain} does, leaves the cluster, and frees every socket and timer. Keep listening

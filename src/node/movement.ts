@@ -32,6 +32,7 @@ export class Movement {
     room: () => this.#moves.room,
   };
   #drain: Drain | undefined;
+  #stopped = false;
 
   constructor(parts: MovementParts) {
     this.#parts = parts;
@@ -66,14 +67,14 @@ export class Movement {
   /** Ends the drain: sessions that have not left stay, and those that have come home. */
   async cancel(): Promise<void> {
     const drain = this.#drain;
-    await drain?.cancel();
-    // Another one may have begun meanwhile.
-    if (this.#drain !== drain) return;
+    // At once: a drain that is wanted before this one has come to its end is another one.
     this.#drain = undefined;
-    this.#homeComing.start();
+    await drain?.cancel();
+    if (this.#drain === undefined && !this.#stopped) this.#homeComing.start();
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#homeComing.stop();
     await this.#drain?.cancel();
     this.#moves.stop();

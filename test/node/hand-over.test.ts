@@ -182,6 +182,17 @@ describe("a node that drains hands its sessions over", () => {
     expect(shared.find(client.session, Date.now())).toMatchObject({ epoch, owner: { tag: b.node.tag } });
   });
 
+  test("also when the drain is undone and wanted again in one moment", async () => {
+    const [a, b] = await Promise.all([start("a"), start("b")]);
+    const client = await RawClient.begin(a.url);
+    const slow = await client.startCall("sleep", { ms: 400, steps: 2 });
+    const drained = a.node.drain();
+    await Promise.all([a.node.undrain(), a.node.drain()]);
+    await drained;
+    expect(ownerOf(client)).toBe(b.node.tag);
+    expect((await slow.ended()).messages.at(-1)?.result).toMatchObject({ structuredContent: { node: "a" } });
+  });
+
   test("and stays their node where nobody else is up", async () => {
     const a = await start("a");
     const client = await RawClient.begin(a.url);
@@ -201,6 +212,24 @@ describe("a node that stops", () => {
     while ((await b.node.nodes()).length > 1) expect(counted(await client.call("count")).value).toBe(++value);
     expect(counted(await client.call("count"))).toEqual({ value: value + 1, node: "b" });
     await stopped;
+  });
+});
+
+describe("a node that stops hands its sessions over also", () => {
+  test.each(["before", "behind"])("where its drain is undone just %s that", async (when) => {
+    const [a, b] = await Promise.all([start("a"), start("b")]);
+    const client = await RawClient.begin(a.url);
+    await client.call("count");
+    const slow = await client.startCall("sleep", { ms: 400, steps: 2 });
+    void a.node.drain();
+    const undo = () => a.node.undrain().catch(() => {});
+    const undone = when === "before" ? undo() : undefined;
+    const stopped = a.stop();
+    await (undone ?? undo());
+    await stopped;
+    expect((await slow.ended()).messages.at(-1)?.result).toMatchObject({ structuredContent: { node: "a" } });
+    expect(a.log.of("session-handed-over")).toHaveLength(1);
+    expect(counted(await client.at(b.url).call("count"))).toEqual({ value: 2, node: "b" });
   });
 });
 
