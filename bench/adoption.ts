@@ -54,7 +54,7 @@ export async function benchAdoption(children: Children, options: AdoptionOptions
   });
 
   const at = new URL(`${adopting.url}/mcp`);
-  const connection = new Connection(at.hostname, Number(at.port));
+  const connection = new Connection(at);
   await warmUp(at, connection, "where");
   const sessions = await begin(new URL(`${dying.url}/mcp`), options);
   process.stderr.write(`${sessions.length} sessions with state and events; their node is killed …\n`);
@@ -93,7 +93,7 @@ export async function benchAdoption(children: Children, options: AdoptionOptions
 
 /** Sessions that have something to be restored: tools that their client knows, a counter, and events that were logged and have left. */
 async function begin(url: URL, { sessions, counts, events }: AdoptionOptions): Promise<LoadSession[]> {
-  const connection = new Connection(url.hostname, Number(url.port));
+  const connection = new Connection(url);
   const begun: LoadSession[] = [];
   for (let name = 0; name < sessions; name += 1) {
     const session = await LoadSession.open(url, name, connection, false);

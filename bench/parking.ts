@@ -64,7 +64,7 @@ const parkingDeadlineMs = 120_000;
 export async function benchParking(children: Children, options: ParkingOptions): Promise<ParkingReport> {
   const node = await startParking(children, options.parkAfterSeconds);
   const url = new URL(`${node.url}/mcp`);
-  const connection = new Connection(url.hostname, Number(url.port));
+  const connection = new Connection(url);
   await warmUp(url, connection, "count");
   const empty = await node.memory();
 
@@ -175,7 +175,7 @@ class UsedSessions {
   #stopped = false;
 
   constructor(url: URL, sessions: readonly LoadSession[]) {
-    this.#connection = new Connection(url.hostname, Number(url.port));
+    this.#connection = new Connection(url);
     this.#sessions = sessions;
   }
 

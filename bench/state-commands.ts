@@ -35,7 +35,7 @@ export async function countCommands(children: Children, calls: number): Promise<
   const seen = async (): Promise<Map<string, number>> => commandsIn(await redis.info("commandstats"));
   try {
     const url = new URL(`${node.url}/mcp`);
-    const connection = new Connection(url.hostname, Number(url.port));
+    const connection = new Connection(url);
     const session = await LoadSession.open(url, 0, connection, false);
     const counted: CountedCalls[] = [];
     for (const tool of ["echo", "count"] as const) {

@@ -40,7 +40,7 @@ let samples: string[] = [];
 
 async function begin({ url: written, sessions: wanted, callsPerSecond }: CallersRequest & { kind: "begin" }) {
   const url = new URL(written);
-  const connect = () => new Connection(url.hostname, Number(url.port));
+  const connect = () => new Connection(url);
   const opening = connect();
   while (sessions.length < wanted) sessions.push(await LoadSession.open(url, sessions.length, opening, false));
   free.push(opening);

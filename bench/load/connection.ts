@@ -19,9 +19,10 @@ export class Connection {
   #received: Buffer | undefined;
   #settle: ((exchange: Exchange) => void) | undefined;
 
-  constructor(host: string, port: number) {
-    this.#host = host;
-    this.#port = port;
+  /** To the host and port of an endpoint. */
+  constructor({ hostname, port }: URL) {
+    this.#host = hostname;
+    this.#port = Number(port);
   }
 
   /** Sends a whole request, in Latin-1, and gives what comes of it. Never rejects. */

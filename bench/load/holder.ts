@@ -35,7 +35,7 @@ const streams: OpenStream[] = [];
 /** One after another, as they come to a node in the course of a day; only quicker. */
 async function open({ url: written, sessions, perSecond, calls }: HolderRequest & { kind: "open" }): Promise<void> {
   const url = new URL(written);
-  const connection = new Connection(url.hostname, Number(url.port));
+  const connection = new Connection(url);
   const began = performance.now();
   for (let opened = 0; opened < sessions; opened += 1) {
     const early = began + (opened / perSecond) * 1_000 - performance.now();

@@ -17,7 +17,7 @@ interface Lane {
 export async function runLoad(plan: LoadPlan, onProgress: (progress: LoadProgress) => void): Promise<LoadResult> {
   const url = new URL(plan.url);
   const lanes: Lane[] = Array.from({ length: plan.connections }, () => ({
-    connection: new Connection(url.hostname, Number(url.port)),
+    connection: new Connection(url),
     sessions: [],
   }));
   try {
@@ -44,7 +44,7 @@ export async function runLoad(plan: LoadPlan, onProgress: (progress: LoadProgres
 
 async function openSessions(lanes: readonly Lane[], plan: LoadPlan, url: URL): Promise<void> {
   const elsewhere = plan.openAt === undefined ? undefined : new URL(plan.openAt);
-  const opening = elsewhere && new Connection(elsewhere.hostname, Number(elsewhere.port));
+  const opening = elsewhere && new Connection(elsewhere);
   for (let name = 0; name < plan.sessions; name += 1) {
     const { connection, sessions } = lanes[name % lanes.length] as Lane;
     sessions.push(await LoadSession.open(url, name, opening ?? connection, plan.same));
