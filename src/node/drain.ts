@@ -5,8 +5,9 @@ import { place } from "../model/placement.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
-import type { Departed, Journey, Refusal } from "./moves.ts";
+import type { Departed, Journey } from "./moves.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import type { Refusal } from "./taking.ts";
 
 export interface DrainParts {
   readonly ownTag: string;

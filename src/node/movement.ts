@@ -1,22 +1,17 @@
-import type { Log } from "../ports/log.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import { Drain, type DrainParts } from "./drain.ts";
 import { HomeComing } from "./home-coming.ts";
 import { Moves, type MovesParts } from "./moves.ts";
-import type { Peering } from "./peering.ts";
-import type { SessionKeeper } from "./session-keeper.ts";
+import { type TakingParts, takeWhatIsOffered } from "./taking.ts";
 
-export interface MovementParts extends Omit<MovesParts, "mayTake"> {
+export interface MovementParts extends MovesParts, Pick<TakingParts, "promises"> {
   readonly ownTag: string;
-  readonly keeper: SessionKeeper;
-  readonly peering: Peering;
   /** The nodes of the last table. */
   members(): readonly NodeRecord[];
   /** How long a drain may take: milliseconds. */
   readonly deadlineMs: number;
   /** Sessions that are handed over per second. */
   readonly pace: number;
-  readonly log: Log;
 }
 
 /** How long another node may take to say how many sessions it has. */
@@ -37,8 +32,9 @@ export class Movement {
   constructor(parts: MovementParts) {
     this.#parts = parts;
     const { keeper, peering } = parts;
-    this.#moves = new Moves({ ...parts, mayTake: () => this.#drain === undefined });
+    this.#moves = new Moves(parts);
     this.#homeComing = new HomeComing({ ...parts, ...this.#departures });
+    takeWhatIsOffered({ ...parts, mayTake: () => this.#drain === undefined });
     peering.onQuestion("load", () => ({ sessions: keeper.size }));
   }
 

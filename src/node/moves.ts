@@ -4,16 +4,13 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
-import type { Adopted } from "./adoptions.ts";
 import type { Closed, Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
-import type { Answer, Question } from "./peer/question.ts";
 import type { Peering } from "./peering.ts";
-import type { PromisesMade } from "./promises.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
-import { Turns } from "./turns.ts";
+import { type Refusal, takeDeadlineMs } from "./taking.ts";
 
 export interface MovesParts {
   readonly keeper: SessionKeeper;
@@ -22,14 +19,11 @@ export interface MovesParts {
   readonly writes: DeferredWrites;
   readonly registry: Registry;
   readonly generations: Generations;
-  readonly promises: PromisesMade;
   readonly peering: Peering;
   /** For how long a request waits at a gate: milliseconds. */
   readonly holdMs: number;
   readonly metrics: NodeMetrics;
   readonly log: Log;
-  /** Whether this node takes sessions over: it is up, and not about to leave. */
-  mayTake(): boolean;
 }
 
 /** Where a session is to go, and within what time. */
@@ -54,17 +48,8 @@ export type Departed =
   /** Nobody takes it, or it need not leave any more: it is served here. */
   | { readonly kind: "stayed"; readonly refusedBy: ReadonlyMap<string, Refusal> };
 
-/** Why a node did not take a session that it was offered. `silent`: nothing came, and it may have taken it. */
-export type Refusal = "silent" | Exclude<Adopted["kind"], "adopted">;
-
-/** How long a node may take to restore a session that it is offered. */
-const takeDeadlineMs = 5_000;
-
 /** How long a node may take to give a sign of life before a session is offered to it. */
 const signDeadlineMs = 500;
-
-/** How many sessions are restored at a time that others hand over: between them the node serves, and renews its lease. */
-const mostTaking = 8;
 
 /** How many sessions may be on offer to other nodes before another one begins to leave. */
 const mostOnOffer = 16;
@@ -73,20 +58,18 @@ const mostOnOffer = 16;
 const closedLookMs = 10;
 const openLookMs = 100;
 
-/** Hands sessions over to other live nodes, and takes those that others hand over. */
+/** Hands sessions over to other live nodes. */
 export class Moves {
   readonly #parts: MovesParts;
   readonly #stopListening: () => void;
   readonly #departing = new Set<string>();
   /** Sessions whose gates are closed from here. */
   readonly #closed = new Set<string>();
-  readonly #taking = new Turns(mostTaking, takeDeadlineMs);
   #onOffer = 0;
   #isRegistryThere = true;
 
   constructor(parts: MovesParts) {
     this.#parts = parts;
-    parts.peering.onQuestion("take", (question) => this.#take(question));
     this.#stopListening = parts.registry.onReachable((reachable) => {
       this.#isRegistryThere = reachable;
     });
@@ -246,29 +229,6 @@ export class Moves {
     if (typeof answer === "string") return { kind: "silent" };
     if (answer.taken === true) return { kind: "taken" };
     return { kind: answer.why as Refusal, ...(typeof answer.epoch === "number" && { epoch: answer.epoch }) };
-  }
-
-  /**
-   * Another node offers a session: its own one, or one of an owner that is gone (`of`: that owner's incarnation), which
-   * it can't take up itself. It may ask the same twice.
-   */
-  async #take({ id, epoch, of }: Question): Promise<Answer> {
-    const { keeper, notes, generations, promises, mayTake } = this.#parts;
-    const mayNotNow = () => !mayTake() || generations.quiet || (typeof of === "string" && promises.holds(of));
-    const refused = (why: Refusal, now?: number): Answer => ({
-      taken: false,
-      why,
-      ...(now !== undefined && { epoch: now }),
-    });
-    if (typeof id !== "string" || typeof epoch !== "number") return refused("failed");
-    const adopted = await this.#taking.run<Adopted>(async () =>
-      mayNotNow() ? { kind: "not-now" } : await keeper.adopt(id, epoch, "handed-over"),
-    );
-    if (adopted.kind === "adopted" || keeper.get(id)?.epoch === epoch + 1) {
-      notes.delete(id);
-      return { taken: true };
-    }
-    return refused(adopted.kind, "epoch" in adopted ? adopted.epoch : undefined);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { Answer } from "./peer/question.ts";
 import type { Peering } from "./peering.ts";
+import { takeDeadlineMs } from "./taking.ts";
 
 export interface OffersParts {
   readonly peering: Pick<Peering, "ask">;
@@ -23,9 +24,6 @@ export interface Offered {
   readonly of: string;
   readonly format: number | undefined;
 }
-
-/** How long a node may take to restore a session that it is offered. */
-const takeDeadlineMs = 5_000;
 
 /** For how long a session that nobody takes is not offered again, although requests for it wait. */
 const restMs = 1_000;
