@@ -90,6 +90,11 @@ export class Calls {
     return told === undefined ? taken : { kind: "taken", told };
   }
 
+  /** A repeat, of which its client is told. */
+  tell(call: Call): void {
+    if (!this.has(call.request.id)) this.#parts.ledger.telling(call);
+  }
+
   /** A call begins. Its server gets it by {@link run}. */
   add(call: Call): void {
     this.#running.set(call.request.id, call);

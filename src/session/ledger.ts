@@ -7,7 +7,8 @@ import type { Unwritten } from "./unwritten.ts";
 /** A call that has ended, or whose node has, and of which its client may not have the answer. */
 export interface PastCall {
   readonly id: RequestId;
-  readonly stream: string;
+  /** Where its answer was sent, or what was said in its place. */
+  stream: string;
   readonly body: PostBody;
   readonly request: JsonRpcRequest;
   /** Absent when the registry knows nothing of it. */
@@ -83,7 +84,7 @@ export class Ledger {
 
   /**
    * What a request is whose id is, or may be, that of another one: something to run, or a repeat (the same id and the
-   * same body). Of a call that isn't running any more a client is told once; then its id is free.
+   * same body). Of a call that isn't running any more a client is told until that has left once; then its id is free.
    */
   judge(request: JsonRpcRequest, running: Call | undefined, body: string | undefined): Verdict {
     if (running !== undefined) {
@@ -91,10 +92,18 @@ export class Ledger {
     }
     const past = this.#past.get(request.id);
     if (past === undefined || body === undefined) return "run";
+    const runsAgain = past.state !== "leaving" && (past.entry?.repeatable ?? this.#parts.isRepeatable(request));
+    if (past.body.is(body) && !runsAgain) return past.state === "orphan" ? "node-died" : "may-have-run";
     this.forget(past);
-    if (!past.body.is(body)) return "run";
-    if (past.state !== "leaving" && (past.entry?.repeatable ?? this.#parts.isRepeatable(request))) return "run";
-    return past.state === "orphan" ? "node-died" : "may-have-run";
+    return "run";
+  }
+
+  /** A client is being told, by this answer to its repeat, of a call that has ended. */
+  telling({ request, stream }: Call): void {
+    const past = this.#past.get(request.id);
+    if (past === undefined) return;
+    past.stream = stream.name;
+    past.state = "leaving";
   }
 
   /** Whether nothing is remembered of calls that have ended: their clients have the answers, or it is too long ago. */

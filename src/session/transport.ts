@@ -229,7 +229,8 @@ export class SessionTransport implements McpTransport, CallHost {
     for (const request of requests) {
       const isRepeat = told?.has(request.id) === true;
       const call = stream.add(request, isRepeat);
-      if (!isRepeat) this.#calls.add(call);
+      if (isRepeat) this.#calls.tell(call);
+      else this.#calls.add(call);
     }
     const extra = messageExtra(origin, this.canBePrimed ? this.#closers(stream) : undefined);
     for (const message of messages) {

@@ -108,6 +108,21 @@ describe("a repeated POST", () => {
     expect(await kept.callText("count", 1)).toBe("2");
   });
 
+  test("is told again where that was lost on its way, too", async () => {
+    await open();
+    const first = kept.call("change", 1, unreading());
+    await kept.stage.end();
+    await kept.ended(first);
+    const gone = new FakeSink();
+    gone.destroy();
+    kept.call("change", 1, gone);
+    const stuck = await kept.ended(kept.call("change", 1, unreading()));
+    stuck.destroy();
+    expect(textOf(await kept.ended(kept.call("change", 1)))).toMatch(/may or may not have run/);
+    expect(kept.stage.runs).toEqual(["change"]);
+    expect(kept.session.transport.hasUnread).toBe(false);
+  });
+
   test("after its client hung up before the answer is told that it may have run", async () => {
     await open();
     const sink = new FakeSink();
