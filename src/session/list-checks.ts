@@ -1,3 +1,5 @@
+import { errorOf } from "./thrown.ts";
+
 /** Something to be looked at, by a server that is asked for its lists. */
 export interface Checked {
   /** Rejects when the server did not answer. */
@@ -90,7 +92,7 @@ export class ListChecks {
     } catch (error) {
       if (attempt < mostAttempts) {
         this.#again.push({ checked, dueAt: performance.now() + this.#againMs, attempt: attempt + 1 });
-      } else checked.gaveUp(error instanceof Error ? error : new Error(String(error)));
+      } else checked.gaveUp(errorOf(error));
     }
     this.#underWay -= 1;
     this.#arrange();

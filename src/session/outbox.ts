@@ -1,6 +1,7 @@
 import { RegistryAway } from "./registry-away.ts";
 import type { Kept, SessionStore } from "./session-store.ts";
 import type { SessionState } from "./state.ts";
+import { errorOf } from "./thrown.ts";
 import type { Unwritten } from "./unwritten.ts";
 
 /** What leaves, once everything that was changed before it is written. */
@@ -118,7 +119,7 @@ export class Outbox {
         state.kept(changes);
         break;
       } catch (error) {
-        failure ??= error instanceof Error ? error : new Error(String(error));
+        failure ??= errorOf(error);
       }
     }
     if (!this.#parts.callRuns()) state.noCallRuns();
@@ -278,7 +279,7 @@ export class Outbox {
 
   async #end(store: SessionStore, write: Promise<Kept>): Promise<Kept> {
     const kept = await write.catch((error: unknown) => {
-      this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
+      this.#parts.failed(errorOf(error));
       return "unavailable" as const;
     });
     this.#writing = undefined;
@@ -364,7 +365,7 @@ export class Outbox {
       leave();
     } catch (error) {
       // One answer that fails must not hold up the others.
-      this.#parts.failed(error instanceof Error ? error : new Error(String(error)));
+      this.#parts.failed(errorOf(error));
     }
   }
 

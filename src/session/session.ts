@@ -12,6 +12,7 @@ import type { SessionContext } from "./session-context.ts";
 import type { SessionStore } from "./session-store.ts";
 import { SessionState } from "./state.ts";
 import { SessionTasks } from "./tasks.ts";
+import { errorOf } from "./thrown.ts";
 import { SessionTransport } from "./transport.ts";
 import type { EndReason } from "./transport-options.ts";
 import type { McpServerLike } from "./transport-types.ts";
@@ -243,7 +244,7 @@ export class Session {
       await this.#closeServer();
       return undefined;
     } catch (error) {
-      return asError(error);
+      return errorOf(error);
     }
   }
 
@@ -283,7 +284,7 @@ export class Session {
     const made = this.#make();
     if (await endsWithin(made, createMs, signal)) return await made;
     // Nobody waits for it, but it may say why it took so long.
-    made.catch((error) => this.#host.serverFailed(this.id, asError(error)));
+    made.catch((error) => this.#host.serverFailed(this.id, errorOf(error)));
     throw new Error(
       signal?.aborted === true
         ? "The node stops, and does not wait for the session's server"
@@ -341,8 +342,4 @@ export class Session {
       clearTimeout(timer);
     }
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

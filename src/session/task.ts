@@ -1,5 +1,6 @@
 import type { TaskHandle, TaskRun } from "./session-context.ts";
 import { type StopReason, TaskStopped } from "./task-stopped.ts";
+import { errorOf } from "./thrown.ts";
 import { endsWithin } from "./wait-bounded.ts";
 
 /** What a task needs of the session that it belongs to. */
@@ -104,7 +105,7 @@ export class Task implements TaskHandle {
   }
 
   #fail(error: unknown): void {
-    this.#host.failed(this, error instanceof Error ? error : new Error(String(error)));
+    this.#host.failed(this, errorOf(error));
   }
 }
 

@@ -21,6 +21,7 @@ import { replay } from "./replay.ts";
 import { answer, answerJson, type ResponseSink } from "./response-sink.ts";
 import { type EventRing, restoreEvents } from "./retained-events.ts";
 import { callStreamName, parseEventId, standaloneStream } from "./sse.ts";
+import { errorOf } from "./thrown.ts";
 import type { EndReason, TransportOptions } from "./transport-options.ts";
 import type { McpTransport, MessageExtra, SendOptions } from "./transport-types.ts";
 import { loggedEvent, Unwritten } from "./unwritten.ts";
@@ -390,7 +391,7 @@ export class SessionTransport implements McpTransport, CallHost {
     } catch (error) {
       const call = isRequest(message) ? this.#calls.get(message.id) : undefined;
       if (call !== undefined) this.#calls.fail(call);
-      this.onerror?.(error instanceof Error ? error : new Error(String(error)));
+      this.onerror?.(errorOf(error));
     }
   }
 
