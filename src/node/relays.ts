@@ -5,6 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { PeerClient, PeerNode } from "./peer/client.ts";
 import { type RelayOutcome, relay } from "./relay.ts";
+import { UnreachableSample } from "./unreachable-sample.ts";
 
 /** The other nodes that are up, as far as relays need to know them. */
 export interface ReachableNodes {
@@ -25,6 +26,7 @@ const lookEveryMs = 20;
 /** Passes misrouted requests on to the nodes that own their sessions. */
 export class Relays {
   readonly #parts: RelaysParts;
+  readonly #unreachable = new UnreachableSample();
   /** Calls that were passed on, and whose answers have not left. */
   #unanswered = 0;
 
@@ -49,7 +51,9 @@ export class Relays {
       metrics.relayed(performance.now() - began);
       this.#watch(exchange);
     } else if (outcome === "refused" || outcome === "silent") {
-      log.warn("peer-unreachable", { node: node.name, peer: node.peer, reason: peers.failure(node) });
+      const times = this.#unreachable.count(node.tag, performance.now());
+      const { name: peer, peer: peerUrl } = node;
+      if (times !== undefined) log.warn("peer-unreachable", { peer, peerUrl, reason: peers.failure(node), times });
     }
     return outcome;
   }

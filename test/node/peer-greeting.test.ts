@@ -152,6 +152,14 @@ describe("whoever connects to the peer link", () => {
     expect(reasons()).toEqual([]);
   });
 
+  test("and is cut because this node stops is not logged: it has done nothing", async () => {
+    const socket = await dial();
+    socket.write(message(writeHello(other, self)));
+    await once(socket, "data");
+    await listener.stop();
+    expect(reasons()).toEqual([]);
+  });
+
   test("cannot keep nodes out by opening many connections", async () => {
     const strangers = await Promise.all(Array.from({ length: 300 }, dial));
     await greetListener(await dial(), { self: other, secret }, self);

@@ -172,7 +172,7 @@ export class PeerClient {
         unusable: (reason, isFault) => {
           if (peer.link === link) peer.link = undefined;
           peer.failure = reason;
-          if (isFault) log.warn("peer-refused", { reason, node: node.name, peer: node.peer });
+          if (isFault) log.warn("peer-refused", { reason, peer: node.name, peerUrl: node.peer });
         },
         closed: () => this.#links.delete(link),
       });

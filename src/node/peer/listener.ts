@@ -34,6 +34,8 @@ export class PeerListener {
   readonly #server: Server;
   readonly #parts: PeerListenerParts;
   readonly #strangers = new Set<Socket>();
+  /** Those of them that this side cut, and why; without a reason nobody has to hear of it. */
+  readonly #cut = new WeakMap<Socket, string | undefined>();
   readonly #accepted = new Set<Accepted>();
   readonly #handlers = new Map<string, QuestionHandler>();
   readonly #services: Services;
@@ -68,7 +70,7 @@ export class PeerListener {
   async stop(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const socket of this.#strangers) socket.destroy();
+    for (const socket of this.#strangers) this.#cutOff(socket, undefined);
     for (const accepted of this.#accepted) accepted.goodbye();
     const deadline = setTimeout(() => {
       for (const accepted of this.#accepted) accepted.destroy();
@@ -79,12 +81,8 @@ export class PeerListener {
 
   async #greet(socket: Socket): Promise<void> {
     const { self, secret, log } = this.#parts;
-    let isLate = false;
-    const cut = () => {
-      isLate = true;
-      socket.destroy();
-    };
-    const timer = setTimeout(cut, this.#parts.greetingDeadlineMs ?? greetingDeadlineMs);
+    const late = () => this.#cutOff(socket, "it did not greet in time");
+    const timer = setTimeout(late, this.#parts.greetingDeadlineMs ?? greetingDeadlineMs);
     socket.on("error", () => {});
     const from = socket.remoteAddress;
     this.#addStranger(socket);
@@ -93,15 +91,15 @@ export class PeerListener {
       const channel = new Channel(socket, keys);
       const accepted = new Accepted(channel, peer, this.#services, (reason, isFault) => {
         this.#accepted.delete(accepted);
-        if (isFault) log.warn("peer-refused", { reason, from, node: peer.tag });
+        if (isFault) log.warn("peer-refused", { reason, from, peer: peer.tag });
       });
       this.#accepted.add(accepted);
       channel.start(accepted, early);
     } catch (error) {
       // Whoever only looks whether somebody listens, as health checks do, has done nothing.
-      const isLook = socket.bytesRead === 0 && !isLate;
-      const reason = isLate ? "it did not greet in time" : (error as Error).message;
-      if (!isLook) log.warn("peer-refused", { reason, from });
+      const broke = socket.bytesRead === 0 ? undefined : (error as Error).message;
+      const reason = this.#cut.has(socket) ? this.#cut.get(socket) : broke;
+      if (reason !== undefined) log.warn("peer-refused", { reason, from });
       // What was written, a reply that no version is common, may still leave.
       socket.destroySoon();
     } finally {
@@ -112,8 +110,17 @@ export class PeerListener {
 
   #addStranger(socket: Socket): void {
     const [longest] = this.#strangers;
-    if (this.#strangers.size >= maxStrangers) longest?.destroy();
+    if (longest !== undefined && this.#strangers.size >= maxStrangers) {
+      // Of many that say nothing the log would be full.
+      const why = `it had not greeted yet when ${maxStrangers} others wanted to`;
+      this.#cutOff(longest, longest.bytesRead === 0 ? undefined : why);
+    }
     this.#strangers.add(socket);
+  }
+
+  #cutOff(socket: Socket, why: string | undefined): void {
+    if (!this.#cut.has(socket)) this.#cut.set(socket, why);
+    socket.destroy();
   }
 
   async #answer(question: Question, from: Identity): Promise<string> {
