@@ -14,7 +14,8 @@ import {
   sessionIdMissing,
   sessionIdRepeated,
 } from "../session/http-checks.ts";
-import { errorCode, errorText, isInitialize, isRequest, jsonOf } from "../session/json-rpc.ts";
+import { errorCode, errorText, isRequest } from "../session/json-rpc.ts";
+import { readInitialize } from "../session/read-initialize.ts";
 import { type Body, checkForSession, readMessages } from "../session/read-messages.ts";
 import { answer, answerJson } from "../session/response-sink.ts";
 import type { Session } from "../session/session.ts";
@@ -170,27 +171,18 @@ export class McpEndpoint {
 
   /** A POST without a session id: the beginning of a session, or a mistake. */
   async #begin(exchange: Exchange, text: string, principal: Principal | undefined): Promise<void> {
-    const body = readMessages(text);
-    if (body.kind === "fault") return this.#fault(exchange, body.fault);
-    const initialize = body.messages.find(isInitialize);
-    if (initialize === undefined) {
-      const wrong = body.messages.find((message) => message.method === "initialize");
-      return this.#fault(exchange, wrong === undefined ? sessionIdMissing : initializeIncomplete);
-    }
-    if (body.messages.length > 1) return this.#fault(exchange, initializeAlone);
-    const json = jsonOf(initialize);
-    if (json === undefined) return this.#fault(exchange, initializeTooDeep);
-    const { name, version } = initialize.params.clientInfo;
-    const client = `${name}/${version}`.slice(0, 128);
+    const begins = readInitialize(text);
+    if (begins.kind === "fault") return this.#fault(exchange, begins.fault);
+    const { id, client, messages, json } = begins;
     const opened = await this.#parts.keeper.open({ client, principal, initialize: json });
     if (opened.kind !== "opened") {
       const { status, message } = notOpened[opened.kind];
-      answerJson(exchange.sink, status, errorText(initialize.id, errorCode.internal, message));
+      answerJson(exchange.sink, status, errorText(id, errorCode.internal, message));
       this.#parts.metrics.request("failed");
       return;
     }
     this.#parts.metrics.request("here");
-    opened.session.transport.accept(body.messages, exchange.sink, exchange, text);
+    opened.session.transport.accept(messages, exchange.sink, exchange, text);
   }
 
   /** Gives a request to its session as soon as that is here, and takes requests; or answers it otherwise. */
@@ -338,24 +330,6 @@ const notOpened = {
     status: 503,
     message: "The registry is away, so that this session could not be noted in time. Send initialize again.",
   },
-};
-
-const initializeIncomplete: Fault = {
-  status: 400,
-  code: errorCode.invalidRequest,
-  message: "Invalid Request: initialize needs protocolVersion, capabilities and clientInfo with name and version",
-};
-
-const initializeTooDeep: Fault = {
-  status: 400,
-  code: errorCode.invalidRequest,
-  message: "Invalid Request: initialize is nested too deep to be kept",
-};
-
-const initializeAlone: Fault = {
-  status: 400,
-  code: errorCode.invalidRequest,
-  message: "Invalid Request: Only one initialization request is allowed",
 };
 
 /** A session in the log: what a client makes up may be long; a node's ids are not. */
