@@ -16,6 +16,8 @@ export interface Call {
   readonly isRepeat: boolean;
   /** What the ledger has of it, once it has been noted there. */
   entry: LedgerEntry | undefined;
+  /** A value that can't be kept, which this call may have made so. */
+  failure: Error | undefined;
 }
 
 /** What call streams need of their session besides what all streams need. */
@@ -82,7 +84,7 @@ export class CallStream implements HeldBack, Departure {
 
   /** The number of the POST's requests is known before any of them is delivered. */
   add(request: JsonRpcRequest, isRepeat = false): Call {
-    const call: Call = { request, stream: this, isRepeat, entry: undefined };
+    const call: Call = { request, stream: this, isRepeat, entry: undefined, failure: undefined };
     this.calls.push(call);
     this.#unanswered += 1;
     // A batch's answer as JSON would be an array in the order of the requests; as events it needs neither.

@@ -124,12 +124,12 @@ export class Calls {
   }
 
   /**
-   * Ends a request with its server's response. A tool whose changes can't be kept (`failure`) is answered with that:
-   * what a client gets must not count on them.
+   * Ends a request with its server's response. A tool whose changes can't be kept is answered with that: what a client
+   * gets must not count on them.
    */
-  answer(call: Call, message: JsonRpcMessage, failure: Error | undefined): Promise<void> {
+  answer(call: Call, message: JsonRpcMessage): Promise<void> {
     const { journal, unwritten, initialized } = this.#parts;
-    const { request } = call;
+    const { request, failure } = call;
     if (failure !== undefined && request.method === "tools/call") {
       this.settle(call, outcomeText(request, failure.message));
       return settled;
@@ -147,6 +147,11 @@ export class Calls {
     if (shaped !== undefined) unwritten.journal(shaped);
     this.settle(call, json);
     return settled;
+  }
+
+  /** A value can't be kept. Whichever of the calls changed it, none may be answered as if it had been. */
+  spoil(failure: Error): void {
+    for (const call of this.#running.values()) call.failure ??= failure;
   }
 
   /** Its server failed to answer: the log says more, the client need not know. */
@@ -223,7 +228,10 @@ export class Calls {
       this.#begin(call);
       outbox.pass({
         leave: () => {
-          if (this.#isRunning(call)) deliver(call.request, extra);
+          if (!this.#isRunning(call)) return;
+          // What was spoilt before it ran was not spoilt by it.
+          call.failure = undefined;
+          deliver(call.request, extra);
         },
         refuse: () => {
           if (this.#isRunning(call)) this.settle(call, outcomeText(call.request, outcome.notBegun));

@@ -31,6 +31,8 @@ export interface OutboxParts {
   /** So many events have left that could not be logged. */
   leftUnlogged(count: number): void;
   failed(error: Error): void;
+  /** A value could not be kept: what is in flight may have made it so. */
+  spoilt(failure: Error): void;
 }
 
 /** How it went to write all of a session. `busy`: it changes again and again. */
@@ -101,10 +103,7 @@ export class Outbox {
     this.#goOn();
   }
 
-  /**
-   * Notes what has changed of the state. To be called before each message is made: gives the error of a value that can't
-   * be kept, for the call to be answered with.
-   */
+  /** Notes what has changed of the state. To be called before each message is made: gives the error of what can't be kept. */
   gather(): Error | undefined {
     const { state, unwritten } = this.#parts;
     if (state === undefined || !state.mayHaveChanged) return undefined;
@@ -122,6 +121,7 @@ export class Outbox {
         failure ??= errorOf(error);
       }
     }
+    if (failure !== undefined) this.#parts.spoilt(failure);
     if (!this.#parts.callRuns()) state.noCallRuns();
     return failure;
   }

@@ -89,6 +89,7 @@ export class SessionTransport implements McpTransport, CallHost {
       callRuns: () => this.#calls.anyRuns,
       leftUnlogged: (count) => keeping?.leftUnlogged(count),
       failed: (error) => this.onerror?.(error),
+      spoilt: (failure) => this.#calls.spoil(failure),
     });
     this.#standalone = new EventStream(this, standaloneStream, keeping !== undefined, { sequence, carried });
     const deliver = (message: JsonRpcMessage, extra: MessageExtra) => this.#deliver(message, extra);
@@ -284,7 +285,7 @@ export class SessionTransport implements McpTransport, CallHost {
     if (request !== undefined && call === undefined) return this.#tooLate(`request ${String(request)}`);
     const failure = this.outbox.gather();
     if (failure !== undefined) this.onerror?.(failure);
-    if (answers && call !== undefined) return this.#calls.answer(call, message, failure);
+    if (answers && call !== undefined) return this.#calls.answer(call, message);
     if (message.method === "notifications/tools/list_changed") this.#repeatable.forget();
     let json: string;
     try {

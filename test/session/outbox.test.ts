@@ -93,6 +93,44 @@ describe("a call that changes state", () => {
   });
 });
 
+describe("a call that changes a value to what can't be kept", () => {
+  const list = () => kept.stage.contexts[0]?.state<unknown[]>("list", []).value as unknown[];
+
+  test("is told so also if it is answered long after that was found", async () => {
+    await open();
+    const sink = kept.call("change");
+    await eventually(() => expect(kept.stage.runs).toEqual(["change"]));
+    list().push(1n);
+    await eventually(() => expect(kept.errors).toHaveLength(1));
+    await kept.stage.end();
+    expect(textOf(await kept.ended(sink))).toMatch(/"list".*bigint/i);
+    expect(await kept.callText("push")).toBe("1");
+  });
+
+  test("is told so also if a message of its own went before", async () => {
+    await open();
+    const sink = kept.call("change");
+    await eventually(() => expect(kept.stage.runs).toEqual(["change"]));
+    list().push(1n);
+    await kept.stage.progress?.(1);
+    // What begins later has no part in it.
+    expect(await kept.callText("count")).toBe("1");
+    await kept.stage.end();
+    expect(textOf(await kept.ended(sink))).toMatch(/"list".*bigint/i);
+  });
+
+  test("is told so also if another call is answered before: nobody knows which of them it was", async () => {
+    await open();
+    const sink = kept.call("change");
+    await eventually(() => expect(kept.stage.runs).toEqual(["change"]));
+    list().push(1n);
+    expect(await kept.callText("count")).toMatch(/"list".*bigint/i);
+    await kept.stage.end();
+    expect(textOf(await kept.ended(sink))).toMatch(/"list".*bigint/i);
+    expect(kept.store.stored.state).toEqual({ count: '{"d":1}' });
+  });
+});
+
 describe("a change that no message tells of", () => {
   test("is written within 100 ms", async () => {
     await open();
