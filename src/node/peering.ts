@@ -47,7 +47,7 @@ export async function startPeering(parts: PeeringParts): Promise<Peering> {
       : settings.peerSecret;
   const { hostname, port } = new URL(settings.peerUrl === "" ? `http://${new URL(url).hostname}:0` : settings.peerUrl);
   const listener = await PeerListener.start({ self, secret, log, relayed }, bindAddress(hostname), Number(port));
-  const peers = new PeerClient({ self, secret, probeMs: settings.probe, log });
+  const peers = new PeerClient({ self, secret, probeMs: settings.probe, holdMs: settings.hold, log });
   return {
     url: `http://${hostname}:${listener.port}`,
     relays: new Relays({ self: self.tag, nodes, peers, metrics, log }),

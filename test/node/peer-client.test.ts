@@ -36,7 +36,7 @@ const echo: Parameters<typeof PeerListener.start>[0]["relayed"] = async ({ sink,
 };
 
 function client(probeMs: number): PeerClient {
-  const made = new PeerClient({ self, secret, probeMs, log });
+  const made = new PeerClient({ self, secret, probeMs, holdMs: 10_000, log });
   release.push(() => made.stop());
   return made;
 }
@@ -215,7 +215,7 @@ describe("a question", () => {
   });
 
   test("finds silence at a node of another secret, which the owner's log tells", async () => {
-    const stranger = new PeerClient({ self, secret: "quite another secret", probeMs: 0, log });
+    const stranger = new PeerClient({ self, secret: "quite another secret", probeMs: 0, holdMs: 10_000, log });
     expect(await stranger.ask(record, { kind: "ready" }, 1_000)).toBe("silent");
     expect(log.of("peer-refused")).toEqual([
       { reason: "it does not have the cluster's secret", from: expect.stringContaining("127.0.0.1") },

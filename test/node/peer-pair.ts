@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Exchange } from "../../src/node/exchange.ts";
 import { Accepted } from "../../src/node/peer/accepted.ts";
 import { Channel } from "../../src/node/peer/channel.ts";
-import { Dialled } from "../../src/node/peer/dialled.ts";
+import { Dialled, type LinkWatcher } from "../../src/node/peer/dialled.ts";
 import { agree } from "../../src/node/peer/greeting.ts";
 import type { AnswerStream, AnswerTaker, Loss } from "../../src/node/peer/request-stream.ts";
 
@@ -35,6 +35,7 @@ export function keys() {
 export interface PairOptions {
   readonly relayed?: (exchange: Exchange) => void;
   readonly tickMs?: number;
+  readonly headTicks?: number;
 }
 
 /** A connection between two nodes, both ends in this process. */
@@ -47,17 +48,18 @@ export interface Pair {
   close(): void;
 }
 
-export async function peerPair({ relayed = () => {}, tickMs }: PairOptions = {}): Promise<Pair> {
+export async function peerPair({ relayed = () => {}, tickMs, headTicks = 10 }: PairOptions = {}): Promise<Pair> {
   const { near, far, close } = await socketPair();
   const { dialler, listener } = keys();
   const ends: Pair["ends"] = {};
   const diallerChannel = new Channel(near, dialler, tickMs);
-  const dialled = new Dialled(diallerChannel, {
+  const watcher: LinkWatcher = {
     unusable: (reason) => {
       ends.dialled = reason;
     },
     closed: () => {},
-  });
+  };
+  const dialled = new Dialled(diallerChannel, watcher, headTicks);
   const services = {
     relayed: async (exchange: Exchange) => relayed(exchange),
     answer: async () => "",

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Exchange } from "../../src/node/exchange.ts";
 import { windowBytes } from "../../src/node/peer/flow.ts";
 import { type Frame, frame, frameType, headFrame } from "../../src/node/peer/frame.ts";
 import { RecordWriter } from "../../src/node/peer/records.ts";
+import { headTicksFor } from "../../src/node/peer/request-stream.ts";
 import { answer } from "../../src/session/response-sink.ts";
 import { eventually } from "../support/eventually.ts";
 import { keys, type Pair, type PairOptions, peerPair, TakenAnswer } from "./peer-pair.ts";
@@ -269,6 +271,18 @@ describe("the other side is frozen", () => {
     await eventually(() => expect(waiting.loss).toBe("lost"));
     await eventually(() => expect(sinks[0]?.destroyed).toBe(true));
     expect(ends).toEqual({});
+  });
+
+  test("or holds a request: that is waited for as long as it may be held, and for ten ticks at least", async () => {
+    const sinks: Exchange["sink"][] = [];
+    const headTicks = headTicksFor(30_000);
+    expect([headTicks, headTicksFor(10_000), headTicksFor(500)]).toEqual([32, 12, 10]);
+    await open({ relayed: ({ sink }) => void sinks.push(sink), tickMs: 20, headTicks });
+    const held = ask("x");
+    await sleep(20 * 20);
+    expect(held.loss).toBeUndefined();
+    answer(sinks[0] as Exchange["sink"], 200, [], "done");
+    await eventually(() => expect(held.text).toBe("done"));
   });
 
   test("and a sign of life that was asked for doesn't come", async () => {

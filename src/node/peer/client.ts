@@ -2,17 +2,19 @@ import { connect, type Socket } from "node:net";
 import type { Log } from "../../ports/log.ts";
 import type { NodeRecord } from "../../ports/registry.ts";
 import { Channel } from "./channel.ts";
-import { Dialled, type PeerRequest } from "./dialled.ts";
+import { Dialled, type LinkWatcher, type PeerRequest } from "./dialled.ts";
 import { greetListener } from "./greet.ts";
 import type { Identity } from "./greeting.ts";
 import type { Answer, Question } from "./question.ts";
-import type { AnswerTaker } from "./request-stream.ts";
+import { type AnswerTaker, headTicksFor } from "./request-stream.ts";
 
 export interface PeerClientParts {
   readonly self: Identity;
   readonly secret: string;
   /** For how long a sign of life is believed, in milliseconds. */
   readonly probeMs: number;
+  /** For how long other nodes may hold a request, in milliseconds. */
+  readonly holdMs: number;
   readonly log: Log;
 }
 
@@ -168,14 +170,15 @@ export class PeerClient {
     try {
       const { keys, early } = await greetListener(socket, { self, secret }, node);
       const channel = new Channel(socket, keys);
-      const link: Dialled = new Dialled(channel, {
+      const watcher: LinkWatcher = {
         unusable: (reason, isFault) => {
           if (peer.link === link) peer.link = undefined;
           peer.failure = reason;
           if (isFault) log.warn("peer-refused", { reason, peer: node.name, peerUrl: node.peer });
         },
         closed: () => this.#links.delete(link),
-      });
+      };
+      const link = new Dialled(channel, watcher, headTicksFor(this.#parts.holdMs));
       this.#links.add(link);
       peer.link = link;
       peer.failure = undefined;

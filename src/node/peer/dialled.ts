@@ -31,12 +31,14 @@ export class Dialled implements ChannelEnd, StreamLink {
   readonly #streams = new Map<number, RequestStream>();
   readonly #questions = new Map<number, Waiting>();
   readonly #watcher: LinkWatcher;
+  readonly headTicks: number;
   #last = 0;
   #retired = false;
 
-  constructor(channel: Channel, watcher: LinkWatcher) {
+  constructor(channel: Channel, watcher: LinkWatcher, headTicks: number) {
     this.#channel = channel;
     this.#watcher = watcher;
+    this.headTicks = headTicks;
   }
 
   heardWithin(ms: number): boolean {

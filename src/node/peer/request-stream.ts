@@ -33,12 +33,21 @@ export interface AnswerStream {
 /** The connection that a request goes by. */
 export interface StreamLink {
   readonly channel: Channel;
+  /** How long the head of an answer may take, in ticks. */
+  readonly headTicks: number;
   /** Nothing more will be sent or taken on the stream. */
   over(stream: RequestStream): void;
 }
 
-/** How long the head of an answer may take, in ticks. A call's head leaves its owner after 20 ms, however long it takes. */
-const headDeadlineTicks = 10;
+const leastHeadTicks = 10;
+
+/**
+ * How long the head of an answer may take, in ticks of a second. A call's head leaves its owner after 20 ms, however long
+ * it takes; but the request may be held there first, for so many milliseconds.
+ */
+export function headTicksFor(holdMs: number): number {
+  return Math.max(leastHeadTicks, Math.ceil(holdMs / 1_000) + 2);
+}
 
 /** One request and its answer. */
 export class RequestStream implements Sender, AnswerStream {
@@ -87,7 +96,7 @@ export class RequestStream implements Sender, AnswerStream {
   tick(): void {
     if (this.#answered) return;
     this.#ticks += 1;
-    if (this.#ticks < headDeadlineTicks) return;
+    if (this.#ticks < this.#link.headTicks) return;
     this.#tell();
     this.end("lost");
   }
