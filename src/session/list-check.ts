@@ -1,14 +1,14 @@
 import type { Lists } from "../ports/registry.ts";
-import { errorCode, type JsonRpcMessage } from "./json-rpc.ts";
+import { errorCode } from "./json-rpc.ts";
 import { digestOf, type ListKind, listKinds } from "./lists.ts";
+import type { Ask } from "./own-requests.ts";
 
 export interface ListCheckParts {
   /** Digests of the lists that the client was given last. */
   given(): Lists;
   /** What the server can do, as it says. */
   readonly capabilities: Readonly<Record<string, unknown>>;
-  /** Sends a request to the server; its response goes no further. Rejects when there is none in time. */
-  ask(method: string, params: JsonRpcMessage["params"], ms: number): Promise<JsonRpcMessage>;
+  readonly ask: Ask;
   /** Sends the client a notification of this method. */
   tell(method: string): void;
   /** Whether the session has ended here. */

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { isResponse, type JsonRpcMessage, type JsonRpcRequest, type RequestId } from "./json-rpc.ts";
 
+/** Sends a request to a session's server; its response goes no further. Rejects when there is none in time. */
+export type Ask = (method: string, params: JsonRpcMessage["params"], ms: number) => Promise<JsonRpcMessage>;
+
 interface Waiting {
   readonly answered: (response: JsonRpcMessage) => void;
   readonly gaveUp: (error: Error) => void;

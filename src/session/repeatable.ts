@@ -1,4 +1,5 @@
-import type { JsonRpcMessage, JsonRpcRequest } from "./json-rpc.ts";
+import type { JsonRpcRequest } from "./json-rpc.ts";
+import type { Ask } from "./own-requests.ts";
 
 /** Requests that only read, by the protocol itself. */
 const readOnlyMethods: ReadonlySet<string> = new Set([
@@ -11,8 +12,6 @@ const readOnlyMethods: ReadonlySet<string> = new Set([
   "prompts/get",
   "completion/complete",
 ]);
-
-type Ask = (method: string, params: JsonRpcMessage["params"], ms: number) => Promise<JsonRpcMessage>;
 
 /** How long the server may take to list its tools, in milliseconds: the head of a slow answer waits for it. */
 const listMs = 1_000;

@@ -1,12 +1,12 @@
 import type { Journal } from "../ports/registry.ts";
 import type { JsonRpcMessage } from "./json-rpc.ts";
+import type { Ask } from "./own-requests.ts";
 
 /** How long a fresh server may take to answer each request of the journal, in milliseconds. */
 const answerMs = 5_000;
 
 export interface ReplayParts {
-  /** Sends a request to the server; its response goes no further. Rejects when there is none in time. */
-  ask(method: string, params: JsonRpcMessage["params"], ms: number): Promise<JsonRpcMessage>;
+  readonly ask: Ask;
   notify(method: string): void;
   /** What the client had asked for, the fresh server refuses. */
   refused(error: Error): void;

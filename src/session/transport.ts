@@ -12,7 +12,7 @@ import { Ledger } from "./ledger.ts";
 import { ListCheck } from "./list-check.ts";
 import { messageExtra, type Origin, type StreamClosers } from "./message-extra.ts";
 import { type Departure, Outbox } from "./outbox.ts";
-import { OwnRequests } from "./own-requests.ts";
+import { type Ask, OwnRequests } from "./own-requests.ts";
 import { answerEnded, answerGone, PastStreams } from "./past-streams.ts";
 import { PostBody } from "./post-body.ts";
 import { canBePrimed, sessionRevisions } from "./protocol-version.ts";
@@ -310,7 +310,7 @@ export class SessionTransport implements McpTransport, CallHost {
   async replay(): Promise<ListCheck | undefined> {
     const journal = this.#journal;
     if (journal === undefined) throw new Error("There is no journal of this session to restore it from");
-    const ask: OwnRequests["ask"] = (method, params, ms) => this.#own.ask(method, params, ms);
+    const ask: Ask = (method, params, ms) => this.#own.ask(method, params, ms);
     const result = await replay(journal.all, {
       ask,
       notify: (method) => this.#deliver({ jsonrpc: "2.0", method }, messageExtra(ownOrigin)),
