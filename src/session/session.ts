@@ -332,14 +332,8 @@ export class Session {
 
   /** The person's own code may wait here for something that never comes, and a stopping node must not wait with it. */
   async #closeServer(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`The server did not close within ${closeMs} ms`)), closeMs);
-    });
-    try {
-      await Promise.race([this.#server?.close(), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const closing = this.#server?.close();
+    if (!(await endsWithin(closing, closeMs))) throw new Error(`The server did not close within ${closeMs} ms`);
+    await closing;
   }
 }
