@@ -5,7 +5,7 @@ import type { HeldBack } from "./hold-back.ts";
 import { isResponse, type JsonRpcMessage, type JsonRpcRequest } from "./json-rpc.ts";
 import type { Departure } from "./outbox.ts";
 import type { PostBody } from "./post-body.ts";
-import { answer, type ResponseSink, sseHead } from "./response-sink.ts";
+import { answer, answerEvents, type ResponseSink } from "./response-sink.ts";
 import { messageEvent } from "./sse.ts";
 
 /** One request of a client. */
@@ -241,7 +241,6 @@ export class CallStream implements HeldBack, Departure {
     }
     let body = "";
     for (const json of messages) body += messageEvent(json);
-    sink.writeHead(200, sseHead(this.#host.sessionId, Buffer.byteLength(body)));
-    sink.end(body);
+    answerEvents(sink, this.#host.sessionId, body);
   }
 }

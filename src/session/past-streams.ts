@@ -7,7 +7,7 @@ import { errorCode, errorText, type JsonRpcMessage, type RequestId } from "./jso
 import type { Ledger, PastCall } from "./ledger.ts";
 import { messageExtra, type Origin } from "./message-extra.ts";
 import { PostBody } from "./post-body.ts";
-import { answerJson, type ResponseSink, sseHead, whenLeft } from "./response-sink.ts";
+import { answerEvents, answerJson, type ResponseSink, whenLeft } from "./response-sink.ts";
 import { type Resumption, resumption } from "./resumption.ts";
 import { type RetainedEvent, wire } from "./retained-events.ts";
 import type { EventPlace } from "./sse.ts";
@@ -121,9 +121,7 @@ export class PastStreams {
       sink.writeHead(204, []);
       sink.end();
     } else {
-      const body = events.map(wire).join("");
-      sink.writeHead(200, sseHead(host.sessionId, Buffer.byteLength(body)));
-      sink.end(body);
+      answerEvents(sink, host.sessionId, events.map(wire).join(""));
     }
     if (host.outbox.keeps) whenLeft(sink, (whole) => whole && ledger.read(stream));
   }

@@ -47,6 +47,12 @@ export function answer(sink: ResponseSink, status: number, head: readonly string
   sink.end(body);
 }
 
+/** Writes a whole answer of server-sent events, likewise. */
+export function answerEvents(sink: ResponseSink, sessionId: string, events: string): void {
+  sink.writeHead(200, sseHead(sessionId, Buffer.byteLength(events)));
+  sink.end(events);
+}
+
 /** Writes a whole JSON answer. */
 export function answerJson(sink: ResponseSink, status: number, body: string, head: readonly string[] = []): void {
   answer(sink, status, ["Content-Type", "application/json", ...head], body);
