@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AdminListener } from "./admin/admin-server.ts";
 import { sessionView } from "./admin/session-view.ts";
-import { startAdmin } from "./admin/start-admin.ts";
+import { readAdmin, startAdmin } from "./admin/start-admin.ts";
 import { NodeFeed } from "./edge/node-feed.ts";
 import { leasesUntilGone } from "./edge/view-of.ts";
 import { completeSettings } from "./model/complete-settings.ts";
@@ -57,6 +57,7 @@ const sweepMs = 30_000;
  */
 export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const settings = completeSettings(options);
+  const adminAddress = readAdmin(settings.admin);
   const { name, url, log = silentLog, clock = systemClock } = options;
   const definition = typeof options.server === "function" ? { create: options.server } : options.server;
   const { redis } = options;
@@ -259,7 +260,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
         nodes: () => registry.nodes(),
         feed: () => feed.answer(),
       },
-      { address: settings.admin, allowHost: settings.allowHost, log },
+      { address: adminAddress, allowHost: settings.allowHost, log },
     );
     // A registry in this process's memory is known to no other node.
     if (settings.relay === "on" && isShared) {

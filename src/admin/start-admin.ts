@@ -1,29 +1,35 @@
 import { incarnationHeader } from "../node/sign-of-life.ts";
 import type { Log } from "../ports/log.ts";
-import { parseAddress } from "./address.ts";
+import { type Address, parseAddress } from "./address.ts";
 import { type AdminListener, startAdminServer } from "./admin-server.ts";
 import { NodeApi } from "./node-api.ts";
 import type { AdminTarget } from "./target.ts";
 
 export interface AdminOptions {
-  /** `host:port`, `port`, or "off". */
-  readonly address: string;
+  /** Undefined for none. */
+  readonly address: Address | undefined;
   readonly allowHost: readonly string[];
   readonly log: Log;
 }
 
+/** Reads the setting `admin`; undefined for none. @throws SettingsError for a malformed address */
+export function readAdmin(written: string): Address | undefined {
+  return written === "off" ? undefined : parseAddress(written, "--admin");
+}
+
 /**
- * Starts the admin listener of a node: health, metrics, and the operators' API. Gives undefined where it is "off".
+ * Starts the admin listener of a node: health, metrics, and the operators' API. Gives undefined where there is none.
  *
- * @throws SettingsError for a malformed address, ListenError for one that can't be taken
+ * @throws ListenError for an address that can't be taken
  */
 export async function startAdmin(target: AdminTarget, options: AdminOptions): Promise<AdminListener | undefined> {
-  if (options.address === "off") return undefined;
+  const { address } = options;
+  if (address === undefined) return undefined;
   const text = (status: number, body: string) => ({ status, contentType: "text/plain; charset=utf-8", body });
   return await startAdminServer({
     api: new NodeApi(target),
     title: `Mooring node ${target.record().name}`,
-    address: parseAddress(options.address, "--admin"),
+    address,
     option: "--admin",
     allowHost: options.allowHost,
     log: options.log,

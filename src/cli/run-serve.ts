@@ -3,7 +3,9 @@ import { hostname } from "node:os";
 import { urlOf } from "../admin/address.ts";
 import { listen } from "../admin/listen.ts";
 import { createNode } from "../create-node.ts";
+import { unfit } from "../edge/view-of.ts";
 import { readSettings } from "../model/read-settings.ts";
+import { tagOf } from "../model/tag.ts";
 import type { MooringNode } from "../mooring-node.ts";
 import type { NodeRecord } from "../ports/registry.ts";
 import { CommandError } from "./failure.ts";
@@ -57,6 +59,7 @@ export async function runServe(module: string | undefined, options: ServeOptions
   const redis = options.redis ?? process.env.MOORING_REDIS;
   const log = logTo(logSink(json), { node: name });
   try {
+    refuseUnfit(name, url);
     const onLost = (to: NodeRecord) => void endLost({ name, url }, to, json);
     const onRestart = () => endToRestart(end);
     node = await createNode({ ...settings, server: definition, name, url, redis, log, onLost, onRestart });
@@ -71,6 +74,13 @@ export async function runServe(module: string | undefined, options: ServeOptions
   process.send?.(ready);
   if (json) printJson(ready);
   else print(`${name} (tag ${node.tag}) serves ${url}/mcp${node.admin === undefined ? "" : `, admin ${node.admin}`}`);
+}
+
+/** It would serve, and no client would ever be sent to it. */
+function refuseUnfit(name: string, url: string): void {
+  const why = unfit({ name, tag: tagOf(name), url, state: "up" });
+  if (why === undefined) return;
+  throw new CommandError("usage", `The edge would leave this node out: ${why}.`, 2);
 }
 
 function notReady(response: ServerResponse): void {

@@ -118,9 +118,14 @@ export function viewOf({ nodes, gone }: Knowledge): ClusterView | undefined {
  * Says why a record can't stand in a balancer's configuration, or undefined. What is in the registry becomes part of
  * rules and addresses there: a record of any other form could say anything in them.
  */
-export function unfit({ name, tag, url, state }: NodeRecord): string | undefined {
+export function unfit({
+  name,
+  tag,
+  url,
+  state,
+}: Pick<NodeRecord, "name" | "tag" | "url" | "state">): string | undefined {
   if (!tagPattern.test(tag)) return `its tag is "${tag}"`;
-  if (name === "") return "it has no name";
+  if (name === "") return "it has no name (--name)";
   if (state !== "up" && state !== "draining") return `its state is "${state}"`;
   const { protocol, username, hostname } = URL.canParse(url) ? new URL(url) : {};
   if (protocol === undefined || !/^https?:$/.test(protocol) || username !== "" || !plainHost.test(hostname ?? "")) {

@@ -16,11 +16,26 @@ export function oneOf<T extends string>(...words: T[]): (written: string, name: 
   };
 }
 
-export function readList(written: string): string[] {
+function readList(written: string): string[] {
   return written
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");
+}
+
+/** A browser sends an origin without a path: one written with it would match nothing, and nobody would learn why. */
+export function readOrigins(written: string, name: string): string[] {
+  return readList(written).map((origin) => {
+    if (origin === "*" || origin === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin)) return origin;
+    throw new SettingsError(`${name} has "${origin}". Give origins without a path, such as https://app.example.org.`);
+  });
+}
+
+export function readHosts(written: string, name: string): string[] {
+  return readList(written).map((host) => {
+    if (/^[^/]+$/.test(host)) return host;
+    throw new SettingsError(`${name} has "${host}". Give host names alone, such as mcp.example.org.`);
+  });
 }
 
 export function readBoolean(written: string, name: string): boolean {

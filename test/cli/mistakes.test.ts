@@ -97,6 +97,20 @@ test("mooring serve: a port in use", async () => {
   expect(admin).toMatchObject({ code: 1, line: expect.stringContaining("--admin asks for it") });
 });
 
+test("mooring serve: what nobody could be sent to, and a malformed admin address, before anything has begun", async () => {
+  for (const [args, said] of [
+    [
+      ["--advertise", "10.0.0.7:3001"],
+      'its address is "10.0.0.7:3001", where http://host:port is needed (--advertise)',
+    ],
+    [["--admin", "everywhere"], '--admin is "everywhere". Give host:port'],
+  ] as const) {
+    const { code, line } = await failing(["serve", "yardstick", "--json", "--port", "0", ...args]);
+    expect(code).toBe(2);
+    expect(line).toContain(said);
+  }
+});
+
 test("mooring up: a port in use, by whichever option it is asked for", async () => {
   for (const option of [
     "--port",

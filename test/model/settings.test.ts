@@ -26,6 +26,12 @@ describe("settings come from the command line, then the environment, then the de
     expect(allowOrigin).toEqual(["https://a.example", "https://b.example"]);
   });
 
+  test("origins are those that a browser can send, an app's own scheme and all of them too", () => {
+    const written = "https://a.example:8443,vscode-webview://abc,null,*";
+    expect(readSettings({ "allow-origin": written }, {}).allowOrigin).toEqual(written.split(","));
+    expect(readSettings({ "allow-host": "a.example,b:8080,[fd00::1]" }, {}).allowHost).toHaveLength(3);
+  });
+
   test("environment names are those of the flags", () => {
     expect(settingSpecs.map(({ flag }) => environmentName(flag))).toContain("MOORING_ALLOW_ORIGIN");
   });
@@ -107,6 +113,9 @@ describe("a setting that can't be read", () => {
     ["lease", "", /--lease is ""/],
     ["drain-pace", "fast", /--drain-pace is "fast".*sessions per second/],
     ["drain-pace", "1.5", /--drain-pace is "1.5"/],
+    ["allow-origin", "https://a.example,b.example", /--allow-origin has "b.example".*https:\/\/app\.example\.org/],
+    ["allow-origin", "https://a.example/", /--allow-origin has "https:\/\/a.example\/".*without a path/],
+    ["allow-host", "http://a.example", /--allow-host has "http:\/\/a.example".*mcp\.example\.org/],
     ["namespace", "a b", /--namespace is "a b"/],
     ["namespace", "{x}", /--namespace is "{x}"/],
   ])("--%s %s is refused by its name, with what is accepted", (flag, written, message) => {
