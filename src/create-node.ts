@@ -24,7 +24,7 @@ import { Offers } from "./node/offers.ts";
 import { OwnerNotes } from "./node/owner-notes.ts";
 import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
-import { askPromise, PromisesMade } from "./node/promises.ts";
+import { answerPromises, askPromise, PromisesMade } from "./node/promises.ts";
 import { SessionKeeper } from "./node/session-keeper.ts";
 import { answersAsItself } from "./node/sign-of-life.ts";
 import { webExchange } from "./node/web-exchange.ts";
@@ -100,7 +100,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     },
     taskFailed: (session, task, error) => log.error("server-error", { session, task, error: error.message }),
   };
-  const isShared = options.registry !== undefined || options.redis !== undefined;
+  const isShared = options.registry !== undefined || redis !== undefined;
   const read = () => readBoth(clock);
   const goneAfter = settings.lease * leasesUntilGone;
   const members = new Members({
@@ -244,7 +244,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   }
 
   try {
-    app = await definition.app?.({ node: { name, tag }, redis: options.redis, log, signal: ending.signal });
+    app = await definition.app?.({ node: { name, tag }, redis, log, signal: ending.signal });
     admin = await startAdmin(
       {
         metrics,
@@ -267,15 +267,13 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
       const relayed = (exchange: Exchange) => endpoint.handle(exchange);
       const self = { tag, incarnation };
       peering = await startPeering({ settings, self, url, registry, nodes: members, metrics, log, relayed });
-      peering.onQuestion("promise", async (question) => ({
-        promised: await promises.ask(String(question.incarnation)),
-      }));
+      answerPromises(peering, promises);
     }
     const { policy, hold: holdMs } = settings;
     const notes = new OwnerNotes();
     if (peering !== undefined && policy === "resume") {
       movement = new Movement({
-        ...{ ownTag: tag, keeper, gates: keeper.gates, notes, writes, registry, generations, promises, peering },
+        ...{ ownTag: tag, keeper, notes, writes, registry, generations, promises, peering },
         ...{ holdMs, deadlineMs: settings.drainDeadline, pace: settings.drainPace, metrics, log },
         members: () => members.all(),
       });

@@ -1,6 +1,6 @@
-import { createLog, jsonSink, type LogSink, prettySink } from "../node/log.ts";
 import type { Log, LogFields } from "../ports/log.ts";
 import type { Told } from "./failure.ts";
+import { createLog, jsonSink, type LogSink, prettySink } from "./log.ts";
 
 /** How long the reader of what was printed may take when the process ends. */
 const lastWordsMs = 500;

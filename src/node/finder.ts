@@ -205,8 +205,8 @@ export class Finder {
           // It can't read it, or it stops: another node takes it, and the request with it.
           if (adopted.kind === "unreadable" || adopted.kind === "not-now") {
             const epoch = "epoch" in adopted ? adopted.epoch : location.epoch;
-            const orphan = { id, epoch, of: location.owner.incarnation, format: asked?.record?.format };
-            const to = await this.#giveAway(exchange, orphan, body);
+            const offered = { id, epoch, of: location.owner.incarnation, format: asked?.record?.format };
+            const to = await this.#giveAway(exchange, offered, body);
             if (to !== undefined) return { kind: "relayed", to };
           }
           return { kind: "undecided", owner };

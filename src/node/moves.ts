@@ -4,7 +4,7 @@ import type { Log } from "../ports/log.ts";
 import type { NodeRecord, Registry } from "../ports/registry.ts";
 import type { DeferredWrites } from "../registry/deferred-writes.ts";
 import type { Session } from "../session/session.ts";
-import type { Closed, Gates } from "./gates.ts";
+import type { Closed } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import type { NodeMetrics } from "./metrics.ts";
 import type { OwnerNotes } from "./owner-notes.ts";
@@ -14,7 +14,6 @@ import { type Refusal, takeDeadlineMs } from "./taking.ts";
 
 export interface MovesParts {
   readonly keeper: SessionKeeper;
-  readonly gates: Gates;
   readonly notes: OwnerNotes;
   readonly writes: DeferredWrites;
   readonly registry: Registry;
@@ -94,7 +93,7 @@ export class Moves {
   async depart(session: Session, journey: Journey): Promise<Departed> {
     const { id } = session;
     // Somebody is about it already.
-    if (this.#departing.has(id) || this.#parts.gates.how(id) !== undefined)
+    if (this.#departing.has(id) || this.#parts.keeper.gates.how(id) !== undefined)
       return { kind: "stayed", refusedBy: nobody };
     this.#departing.add(id);
     try {
@@ -105,12 +104,13 @@ export class Moves {
     } finally {
       this.#departing.delete(id);
       // Only its own one: somebody else may be about to park it.
-      if (this.#closed.delete(id)) this.#parts.gates.open(id);
+      if (this.#closed.delete(id)) this.#parts.keeper.gates.open(id);
     }
   }
 
   async #depart(session: Session, journey: Journey): Promise<Departed> {
-    const { gates, keeper, writes, generations, holdMs } = this.#parts;
+    const { keeper, writes, generations, holdMs } = this.#parts;
+    const { gates } = keeper;
     const { began, deadlineMs, signal } = journey;
     const { id } = session;
     let gate: Gate["kind"] = "open";
@@ -176,7 +176,7 @@ export class Moves {
 
   #close(id: string, how: Closed): void {
     this.#closed.add(id);
-    this.#parts.gates.close(id, how);
+    this.#parts.keeper.gates.close(id, how);
   }
 
   /** Undefined: not now. Its copy here goes on. */

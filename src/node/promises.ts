@@ -40,6 +40,11 @@ export class PromisesMade {
   }
 }
 
+/** Lets a node answer others that ask it for a promise. */
+export function answerPromises(peering: Pick<Peering, "onQuestion">, made: PromisesMade): void {
+  peering.onQuestion("promise", async ({ incarnation }) => ({ promised: await made.ask(String(incarnation)) }));
+}
+
 /** How long another node may take to answer whether it promises: it may have to find out that its registry is away. */
 const answerDeadlineMs = 2_000;
 
