@@ -1,3 +1,4 @@
+import type { Bench } from "./bench.ts";
 import { checkedCall, warmUp } from "./checked-calls.ts";
 import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
@@ -36,7 +37,13 @@ const eventsDeadlineMs = 20_000;
 const maxSamples = 5;
 
 /** Sessions of a node that was killed, called at another one after another: each first call adopts its session. */
-export async function benchAdoption(children: Children, options: AdoptionOptions): Promise<AdoptionReport> {
+export const adoptionBench: Bench<AdoptionOptions, AdoptionReport> = {
+  run: benchAdoption,
+  describe: describeAdoption,
+  isGood: ({ failed }) => failed === 0,
+};
+
+async function benchAdoption(children: Children, options: AdoptionOptions): Promise<AdoptionReport> {
   const valkey = await startRegistry(children);
   const adoptions: number[] = [];
   const start = (name: string, onLog?: (line: string) => void): Promise<StartedNode> =>
@@ -117,12 +124,7 @@ function adoptionMsIn(line: string): number | undefined {
   return typeof ms === "number" ? ms : undefined;
 }
 
-/** Whether every session came back with its state. */
-export function isAdoptionGood({ failed }: AdoptionReport): boolean {
-  return failed === 0;
-}
-
-export function describeAdoption(report: AdoptionReport): string {
+function describeAdoption(report: AdoptionReport): string {
   const { options, firstCall, nextCall, adoption, untilFirstMs, failures, failed } = report;
   return [
     table([

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Bench } from "./bench.ts";
 import { Callers } from "./callers.ts";
 import type { Children } from "./children.ts";
 import { type Machine, machine, met, table } from "./report.ts";
@@ -42,7 +43,13 @@ const lookEveryMs = 20;
 const afterMs = 1_200;
 
 /** One node of three hands all its sessions over while they call, and gets them back. */
-export async function benchDrain(children: Children, options: DrainOptions): Promise<DrainReport> {
+export const drainBench: Bench<DrainOptions, DrainReport> = {
+  run: benchDrain,
+  describe: describeDrain,
+  isGood: ({ passages }) => passages.every(({ failed }) => failed === 0),
+};
+
+async function benchDrain(children: Children, options: DrainOptions): Promise<DrainReport> {
   const valkey = await startRegistry(children);
   const start = (name: string, onLog: (line: string) => void = () => {}): Promise<WatchedNode> =>
     startWatched(children, {
@@ -108,12 +115,7 @@ async function reaches(count: () => number, wanted: number): Promise<void> {
   }
 }
 
-/** Whether no call failed. */
-export function isDrainGood({ passages }: DrainReport): boolean {
-  return passages.every(({ failed }) => failed === 0);
-}
-
-export function describeDrain({ options, passages }: DrainReport): string {
+function describeDrain({ options, passages }: DrainReport): string {
   const ms = (value: number | null) => (value === null ? "-" : value.toFixed(1));
   const { sessions, callsPerSecond } = options;
   const calls = table([

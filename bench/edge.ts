@@ -1,8 +1,9 @@
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import type { LoadProgress, LoadResult } from "./load/plan.ts";
 import { Load } from "./load.ts";
 import { describe, failuresInWords, type Machine, machine, met, noneFailed, rightlyAnswered } from "./report.ts";
-import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
+import { type Comparison, checkSessions, compare, type RoundsOptions } from "./rounds.ts";
 import { benchRouters, describeRouters, type RoutersReport, routersAnsweredRightly } from "./routers.ts";
 import { startMooringCluster } from "./subjects/mooring-cluster.ts";
 import { startSdkCluster } from "./subjects/sdk-cluster.ts";
@@ -37,7 +38,18 @@ export interface EdgeReport {
 const sdkName = "3 SDK v2 behind Traefik";
 
 /** Three nodes of Mooring through Traefik against three SDK servers behind Traefik's sticky cookie. */
-export async function benchEdge(children: Children, options: EdgeOptions): Promise<EdgeReport> {
+export const edgeBench: Bench<EdgeOptions, EdgeReport> = {
+  run: benchEdge,
+  describe: describeEdge,
+  isGood: ({ comparison, endurance, routers }) =>
+    (comparison === null || rightlyAnswered(comparison)) &&
+    (endurance === null || (endurance.result.calls === endurance.asked && noneFailed(endurance.result.failures))) &&
+    (routers === null || routersAnsweredRightly(routers)),
+};
+
+async function benchEdge(children: Children, options: EdgeOptions): Promise<EdgeReport> {
+  checkSessions(options, [options.connections]);
+  checkRouters(options);
   const load = new Load(children);
   if (options.routers.length > 0) {
     const routers = await benchRouters(children, load, options);
@@ -51,6 +63,14 @@ export async function benchEdge(children: Children, options: EdgeOptions): Promi
   }
   const endurance = options.calls > 0 ? await endure(load, ours, options) : null;
   return { bench: "edge", machine: machine(), options, comparison, endurance, routers: null };
+}
+
+/** Three of the pins are those of the nodes that serve. */
+function checkRouters({ routers, rounds, calls }: EdgeOptions): void {
+  if (routers.length === 0) return;
+  if (Math.min(...routers) < 3) throw new Error("--routers must be at least 3, one for each node that serves.");
+  if (rounds === 0) throw new Error("--routers needs --rounds of at least 1.");
+  if (calls > 0) throw new Error("--routers and --calls can't be measured in one run. Leave one out.");
 }
 
 async function endure(load: Load, subject: Subject, options: EdgeOptions): Promise<Endurance> {
@@ -75,21 +95,12 @@ function progressInWords({ calls, seconds, failures }: LoadProgress, asked: numb
   return `${calls} of ${asked} calls in ${seconds.toFixed(0)} s, failed: ${failuresInWords(failures)}`;
 }
 
-export function describeEdge({ comparison, endurance, routers }: EdgeReport): string {
+function describeEdge({ comparison, endurance, routers }: EdgeReport): string {
   const parts: string[] = [];
   if (comparison !== null) parts.push(describe(comparison));
   if (endurance !== null) parts.push(enduranceInWords(endurance));
   if (routers !== null) parts.push(describeRouters(routers));
   return parts.join("\n\n");
-}
-
-/** Whether all calls to Mooring were answered rightly, and as many as asked for. */
-export function isEdgeGood({ comparison, endurance, routers }: EdgeReport): boolean {
-  return (
-    (comparison === null || rightlyAnswered(comparison)) &&
-    (endurance === null || (endurance.result.calls === endurance.asked && noneFailed(endurance.result.failures))) &&
-    (routers === null || routersAnsweredRightly(routers))
-  );
 }
 
 function enduranceInWords({ asked, result }: Endurance): string {

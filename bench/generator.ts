@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
 import { type Machine, machine, spreadInWords } from "./report.ts";
-import { type RoundsOptions, runOn } from "./rounds.ts";
+import { checkSessions, type RoundsOptions, runOn } from "./rounds.ts";
 import { ratios, type Spread, spread } from "./statistics.ts";
 import { type Subject, startDirect } from "./subjects/start.ts";
 
@@ -34,7 +35,14 @@ export interface GeneratorReport {
  * Shows whether the load generator is the bottleneck: on Node's http alone, the fastest thing that the bench measures,
  * against wrk, which is written in C and checks nothing.
  */
-export async function benchGenerator(children: Children, options: GeneratorOptions): Promise<GeneratorReport> {
+export const generatorBench: Bench<GeneratorOptions, GeneratorReport> = {
+  run: benchGenerator,
+  describe: describeGenerator,
+  isGood: () => true,
+};
+
+async function benchGenerator(children: Children, options: GeneratorOptions): Promise<GeneratorReport> {
+  checkSessions(options, options.connections);
   const load = new Load(children);
   const floor = await startDirect(children, "floor", "Node http");
   const script = join(await children.makeFolder(), "echo.lua");
@@ -80,7 +88,7 @@ async function compareWithWrk(
   };
 }
 
-export function describeGenerator({ comparisons }: GeneratorReport): string {
+function describeGenerator({ comparisons }: GeneratorReport): string {
   return comparisons.map(describeOne).join("\n");
 }
 

@@ -1,8 +1,9 @@
 import { basename } from "node:path";
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
-import { describe, type Machine, machine } from "./report.ts";
-import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
+import { describe, type Machine, machine, rightlyAnswered } from "./report.ts";
+import { type Comparison, checkSessions, compare, type RoundsOptions } from "./rounds.ts";
 import { startDirect } from "./subjects/start.ts";
 
 export interface LocalOptions extends RoundsOptions {
@@ -25,7 +26,14 @@ const sdkName = "SDK v2";
 const aims: Readonly<Record<number, number>> = { 1: 2, 16: 3 };
 
 /** One node of Mooring, the SDK on its own Node adapter, and Node's http alone, without anything between. */
-export async function benchLocal(children: Children, options: LocalOptions): Promise<LocalReport> {
+export const localBench: Bench<LocalOptions, LocalReport> = {
+  run: benchLocal,
+  describe: describeLocal,
+  isGood: ({ comparisons }) => comparisons.every(rightlyAnswered),
+};
+
+async function benchLocal(children: Children, options: LocalOptions): Promise<LocalReport> {
+  checkSessions(options, options.connections);
   const load = new Load(children);
   const subjects = [
     await startDirect(children, "mooring", "Mooring"),
@@ -43,6 +51,6 @@ export async function benchLocal(children: Children, options: LocalOptions): Pro
   return { bench: "local", machine: machine(), options, comparisons };
 }
 
-export function describeLocal(report: LocalReport): string {
+function describeLocal(report: LocalReport): string {
   return report.comparisons.map(describe).join("\n\n");
 }

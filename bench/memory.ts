@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import { Holder } from "./holder.ts";
 import type { Held } from "./load/holder.ts";
@@ -54,7 +55,13 @@ const settleMs = 2_500;
 const otherFiles = 200;
 
 /** One node that holds many idle sessions, each with its stream open. */
-export async function benchMemory(children: Children, options: MemoryOptions): Promise<MemoryReport> {
+export const memoryBench: Bench<MemoryOptions, MemoryReport> = {
+  run: benchMemory,
+  describe: describeMemory,
+  isGood: ({ cases }) => cases.every(({ held }) => held.ended === 0),
+};
+
+async function benchMemory(children: Children, options: MemoryOptions): Promise<MemoryReport> {
   checkFileLimit(options.sessions + options.warmupSessions);
   const cases: MemoryCase[] = [];
   for (const registry of options.registries) cases.push(await measure(children, registry, options));
@@ -131,12 +138,7 @@ function registryInWords(registry: RegistryKind): string {
   return registry === "valkey" ? "registry in Valkey" : "registry in memory";
 }
 
-/** Whether every stream was held to the end. */
-export function isMemoryGood({ cases }: MemoryReport): boolean {
-  return cases.every(({ held }) => held.ended === 0);
-}
-
-export function describeMemory({ options, cases }: MemoryReport): string {
+function describeMemory({ options, cases }: MemoryReport): string {
   const kib = (value: number) => value.toFixed(1);
   const ms = (value: number | null) => (value === null ? "-" : value.toFixed(1));
   const figures = ({ delayMs, delayBesidesGcMs, usualDelayMs, cpuBesidesGcMs, gcMs }: Worst) =>

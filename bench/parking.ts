@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Bench } from "./bench.ts";
 import { checkedCall, warmUp } from "./checked-calls.ts";
 import type { Children } from "./children.ts";
 import { Connection } from "./load/connection.ts";
@@ -61,7 +62,14 @@ const usedEveryMs = 1_000;
 const parkingDeadlineMs = 120_000;
 
 /** A node that holds many sessions of which few are used: its memory before and after the others are parked. */
-export async function benchParking(children: Children, options: ParkingOptions): Promise<ParkingReport> {
+export const parkingBench: Bench<ParkingOptions, ParkingReport> = {
+  run: benchParking,
+  describe: describeParking,
+  isGood: ({ failed }) => failed === 0,
+};
+
+async function benchParking(children: Children, options: ParkingOptions): Promise<ParkingReport> {
+  if (options.used >= options.sessions) throw new Error("--used must be less than --sessions.");
   const node = await startParking(children, options.parkAfterSeconds);
   const url = new URL(`${node.url}/mcp`);
   const connection = new Connection(url);
@@ -215,12 +223,7 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Whether every session came back with its state. */
-export function isParkingGood({ failed }: ParkingReport): boolean {
-  return failed === 0;
-}
-
-export function describeParking(report: ParkingReport): string {
+function describeParking(report: ParkingReport): string {
   const { options, empty, full, parked, firstCall, delayMs, failures, failed } = report;
   const { sessions, used, back, settleSeconds } = options;
   const memoryRow = (name: string, { rss, heap, external }: Memory) => [

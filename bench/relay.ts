@@ -1,7 +1,8 @@
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
-import { describe, type Machine, machine, met } from "./report.ts";
-import { type Comparison, compare, type RoundsOptions } from "./rounds.ts";
+import { describe, type Machine, machine, met, rightlyAnswered } from "./report.ts";
+import { type Comparison, checkSessions, compare, type RoundsOptions } from "./rounds.ts";
 import { startRelayPair } from "./subjects/mooring-cluster.ts";
 
 export interface RelayOptions extends RoundsOptions {
@@ -23,7 +24,14 @@ const aimMs = 0.2;
 const aims: Readonly<Record<number, number>> = { 16: 0.6 };
 
 /** Every call relayed, against every call reaching its session's owner. */
-export async function benchRelay(children: Children, options: RelayOptions): Promise<RelayReport> {
+export const relayBench: Bench<RelayOptions, RelayReport> = {
+  run: benchRelay,
+  describe: describeRelay,
+  isGood: ({ comparisons }) => comparisons.every(rightlyAnswered),
+};
+
+async function benchRelay(children: Children, options: RelayOptions): Promise<RelayReport> {
+  checkSessions(options, options.connections);
   const load = new Load(children);
   const { direct, relayed } = await startRelayPair(children);
   const comparisons: Comparison[] = [];
@@ -40,7 +48,7 @@ function addedMs(comparisons: readonly Comparison[]): number | null {
   return relayed === undefined || direct === undefined ? null : relayed.p50Ms - direct.p50Ms;
 }
 
-export function describeRelay({ comparisons, addedMs: added }: RelayReport): string {
+function describeRelay({ comparisons, addedMs: added }: RelayReport): string {
   const parts = comparisons.map(describe);
   if (added !== null) {
     parts.push(`a relay adds ${added.toFixed(3)} ms at p50, c=1; aim <= ${aimMs}: ${met(added <= aimMs)}`);

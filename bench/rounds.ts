@@ -44,6 +44,16 @@ export interface Comparison {
   readonly ratios: readonly Ratio[];
 }
 
+/** A session is not in two calls at once here, so there have to be at least as many of them as calls under way. */
+export function checkSessions({ sessions }: RoundsOptions, connections: readonly number[]): void {
+  const most = Math.max(...connections);
+  if (sessions < most) {
+    throw new Error(
+      `--sessions (${sessions}) must be at least --connections (${most}). Raise the one or lower the other.`,
+    );
+  }
+}
+
 /**
  * Puts the load on the subjects in turn, A B C A B C …, and compares the first with each of the others.
  *

@@ -1,7 +1,16 @@
+import type { Bench } from "./bench.ts";
 import type { Children } from "./children.ts";
 import { Load } from "./load.ts";
 import { describe, type Machine, machine, met, noneFailed, table } from "./report.ts";
-import { type Comparison, compared, measure, type RoundsOptions, type Run, resultsOf } from "./rounds.ts";
+import {
+  type Comparison,
+  checkSessions,
+  compared,
+  measure,
+  type RoundsOptions,
+  type Run,
+  resultsOf,
+} from "./rounds.ts";
 import { type CountedCalls, countCommands } from "./state-commands.ts";
 import { type Spread, spread } from "./statistics.ts";
 import { startNode } from "./subjects/node.ts";
@@ -38,7 +47,15 @@ const names = {
 } as const;
 
 /** Calls that change a session's state beside calls that change nothing, and these beside a node that keeps nothing. */
-export async function benchState(children: Children, options: StateOptions): Promise<StateReport> {
+export const stateBench: Bench<StateOptions, StateReport> = {
+  run: benchState,
+  describe: describeState,
+  isGood: ({ comparisons }) =>
+    comparisons.every(({ summaries }) => summaries.every(({ failures }) => noneFailed(failures))),
+};
+
+async function benchState(children: Children, options: StateOptions): Promise<StateReport> {
+  checkSessions(options, options.connections);
   const load = new Load(children);
   const valkey = await startRegistry(children);
   const keeping = await startNode(children, {
@@ -78,12 +95,7 @@ function addedMs(runs: readonly Run[]): number[] {
   return resultsOf(runs, names.changed).map(({ p50Ms }, round) => p50Ms - (unchanged[round]?.p50Ms ?? Number.NaN));
 }
 
-/** Whether every call was answered rightly. */
-export function isStateGood({ comparisons }: StateReport): boolean {
-  return comparisons.every(({ summaries }) => summaries.every(({ failures }) => noneFailed(failures)));
-}
-
-export function describeState({ comparisons, added, commands }: StateReport): string {
+function describeState({ comparisons, added, commands }: StateReport): string {
   const parts = [...comparisons.map(describe), added.map(addedInWords).join("\n")];
   if (commands.length > 0) {
     parts.push(
