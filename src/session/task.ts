@@ -5,8 +5,11 @@ import { endsWithin } from "./wait-bounded.ts";
 
 /** What a task needs of the session that it belongs to. */
 export interface TaskHost {
-  /** unbegun: tasks start when it begins; live: they start at once; ended: never again. */
-  readonly life: "unbegun" | "live" | "ended";
+  /**
+   * unbegun: tasks start when it begins; live: they start at once; leaving: they start where it goes on; ended: never
+   * again.
+   */
+  readonly life: "unbegun" | "live" | "leaving" | "ended";
   readonly endMs: number;
   /** The task was started or stopped by the server's own code, or ended by itself. */
   wanted(task: Task, isWanted: boolean): void;
@@ -47,6 +50,7 @@ export class Task implements TaskHandle {
     if (this.#isWanted || this.#host.life === "ended") return;
     // Throws when the session's state has no room for it, and then nothing was started.
     this.#host.wanted(this, true);
+    if (this.#host.life === "leaving") return;
     this.#isWanted = true;
     if (this.#host.life === "live") this.launch(false);
   }

@@ -24,9 +24,9 @@ export class SessionTasks implements TaskHost {
   #marks: StateCell<string> | undefined;
   /** Those that were marked when the session came here. */
   #came: ReadonlySet<string> = none;
-  #life: "unbegun" | "live" | "ended" = "unbegun";
+  #life: TaskHost["life"] = "unbegun";
   /** Those that ended with the session's life here, and begin again where it goes on. */
-  #interrupted: readonly Task[] = [];
+  readonly #interrupted = new Set<Task>();
   #isRestored = false;
 
   constructor({ state, failed, endMs = 5_000 }: SessionTasksOptions) {
@@ -35,13 +35,15 @@ export class SessionTasks implements TaskHost {
     this.endMs = endMs;
   }
 
-  get life(): "unbegun" | "live" | "ended" {
+  get life(): TaskHost["life"] {
     return this.#life;
   }
 
   /** Whether a task runs that the server's own code started. */
   get hasStarted(): boolean {
-    for (const task of this.#tasks.values()) if (!task.isAuto && task.running) return true;
+    for (const task of this.#tasks.values()) {
+      if (!task.isAuto && (task.running || this.#interrupted.has(task))) return true;
+    }
     return false;
   }
 
@@ -50,7 +52,7 @@ export class SessionTasks implements TaskHost {
     if (this.#tasks.has(name)) {
       throw new Error(`This session has a task ${JSON.stringify(name)} already: give each task a name of its own.`);
     }
-    const isWanted = this.#life !== "ended" && (auto || this.#marked().has(name));
+    const isWanted = !this.#isOver && (auto || this.#marked().has(name));
     const task = new Task(this, name, run, { isAuto: auto, isWanted });
     this.#tasks.set(name, task);
     if (this.#life === "live" && isWanted) this.#launch(task);
@@ -68,8 +70,8 @@ export class SessionTasks implements TaskHost {
 
   /** Ends all tasks here, and waits for them, within bounds. Those that are wanted go on where the session does. */
   async end(reason: StopReason): Promise<void> {
-    if (this.#life !== "ended") this.#interrupted = [...this.#tasks.values()].filter(({ running }) => running);
-    this.#life = "ended";
+    if (!this.#isOver) for (const task of this.#tasks.values()) if (task.running) this.#interrupted.add(task);
+    this.#life = reason === "closed" || reason === "expired" ? "ended" : "leaving";
     for (const task of this.#tasks.values()) task.end(reason);
     await endsWithin(Promise.all(this.#runs.keys()), this.endMs);
     for (const task of this.#runs.values()) this.failed(task, notEnded(task.name, this.endMs));
@@ -78,18 +80,23 @@ export class SessionTasks implements TaskHost {
 
   /** The session stays here after all: what was ended goes on, as after a move. */
   goOn(): void {
-    if (this.#life !== "ended") return;
+    if (!this.#isOver) return;
     this.#life = "live";
     for (const task of this.#interrupted) task.goOn();
-    this.#interrupted = [];
+    this.#interrupted.clear();
   }
 
   wanted(task: Task, isWanted: boolean): void {
-    if (task.isAuto || this.#life === "ended") return;
-    const names = new Set(this.#marked());
-    if (isWanted) names.add(task.name);
-    else names.delete(task.name);
-    if (this.#marks !== undefined) this.#marks.value = JSON.stringify([...names]);
+    // What its tasks stop as they end, because the session leaves, goes on where it does.
+    if (this.#life === "ended" || (this.#life === "leaving" && !isWanted)) return;
+    if (!task.isAuto) {
+      const names = new Set(this.#marked());
+      if (isWanted) names.add(task.name);
+      else names.delete(task.name);
+      if (this.#marks !== undefined) this.#marks.value = JSON.stringify([...names]);
+    }
+    // By a call, say, whose client is told so before the session has left.
+    if (this.#life === "leaving") this.#interrupted.add(task);
   }
 
   ran(task: Task, run: Promise<void>): void {
@@ -103,6 +110,10 @@ export class SessionTasks implements TaskHost {
 
   failed(task: Task, error: Error): void {
     this.#failed(task.name, error);
+  }
+
+  get #isOver(): boolean {
+    return this.#life === "leaving" || this.#life === "ended";
   }
 
   #launch(task: Task): void {

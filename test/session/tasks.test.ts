@@ -115,6 +115,41 @@ describe("a task runs", () => {
     await tasks.end("closed");
   });
 
+  it("where the session goes on, if it is started while that leaves", async () => {
+    const one = onNode();
+    const slow: TaskRun = async ({ signal }) => {
+      await once(signal, "abort");
+      await sleep(20);
+    };
+    one.tasks.declare("slow", slow);
+    const first = lasting();
+    const handle = one.tasks.declare("work", first.run, { auto: false });
+    one.tasks.begin(false);
+    await turn();
+    const ended = one.tasks.end("moved");
+    // By a call that is in flight still, and is answered before the session has left.
+    handle.start();
+    await ended;
+    expect(first.runs).toHaveLength(0);
+    expect(handle.running).toBe(false);
+    expect(one.tasks.hasStarted).toBe(true);
+
+    const two = onNode(one.kept());
+    const second = lasting();
+    two.tasks.declare("work", second.run, { auto: false });
+    two.tasks.begin(true);
+    await turn();
+    expect(second.runs).toMatchObject([{ restored: true }]);
+    await two.tasks.end("closed");
+
+    // It stays after all.
+    one.tasks.goOn();
+    await turn();
+    expect(first.runs).toHaveLength(1);
+    expect(handle.running).toBe(true);
+    await one.tasks.end("closed");
+  });
+
   it("once at a time: started again, it waits until the run that was stopped has ended", async () => {
     const { tasks, failures } = onNode();
     let running = 0;
