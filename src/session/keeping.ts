@@ -14,5 +14,5 @@ export interface Keeping {
   /** strict: a call that may not be run twice is noted before it runs. */
   readonly ledger: "relaxed" | "strict";
   /** So many events have left that could not be logged. */
-  leftUnlogged(count: number): void;
+  readonly leftUnlogged: (count: number) => void;
 }

@@ -29,7 +29,7 @@ export interface OutboxParts {
   /** Whether a call runs. */
   callRuns(): boolean;
   /** So many events have left that could not be logged. */
-  leftUnlogged(count: number): void;
+  readonly leftUnlogged: ((count: number) => void) | undefined;
   failed(error: Error): void;
   /** A value could not be kept: what is in flight may have made it so. */
   spoilt(failure: Error): void;
@@ -341,7 +341,7 @@ export class Outbox {
 
   #countUnlogged(): void {
     const count = this.#parts.unwritten.leave();
-    if (count > 0) this.#parts.leftUnlogged(count);
+    if (count > 0) this.#parts.leftUnlogged?.(count);
   }
 
   /** Lets those leave that wait for no write after this one. */

@@ -46,7 +46,10 @@ export class SessionTransport implements McpTransport, CallHost {
   onmessage?: ((message: JsonRpcMessage, extra?: MessageExtra) => void) | undefined;
   canBePrimed = false;
 
-  readonly #options: TransportOptions;
+  /** For {@link now} and {@link overflowed}. What a session was restored from is not held: it has it twice then. */
+  readonly #host: Pick<TransportOptions, "now" | "overflowed">;
+  readonly #answersAsJson: boolean;
+  readonly #isRestored: boolean;
   readonly #epoch: number;
   #supported: readonly string[] = sessionRevisions;
   #protocolVersion: string | undefined;
@@ -66,13 +69,15 @@ export class SessionTransport implements McpTransport, CallHost {
   #ended: EndReason | undefined;
 
   constructor(options: TransportOptions) {
-    this.#options = options;
     this.sessionId = options.sessionId;
     this.ring = options.ring;
     this.keepAlive = options.keepAlive;
     this.holdBack = options.holdBack;
-    const { keeping, epoch = 1, now } = options;
+    const { keeping, epoch = 1, now, overflowed } = options;
     const stored = keeping?.stored;
+    this.#host = { now, overflowed };
+    this.#answersAsJson = options.answerAsJson;
+    this.#isRestored = stored !== undefined;
     this.#epoch = epoch;
     this.#ids = epoch > 1 ? new EpochIds(epoch) : undefined;
     // The newest number is known also by what was carried, should the log itself have been lost.
@@ -87,7 +92,7 @@ export class SessionTransport implements McpTransport, CallHost {
       unwritten: this.unwritten,
       carried: () => this.#standalone.written,
       callRuns: () => this.#calls.anyRuns,
-      leftUnlogged: (count) => keeping?.leftUnlogged(count),
+      leftUnlogged: keeping?.leftUnlogged,
       failed: (error) => this.onerror?.(error),
       spoilt: (failure) => this.#calls.spoil(failure),
     });
@@ -185,11 +190,11 @@ export class SessionTransport implements McpTransport, CallHost {
   }
 
   now(): number {
-    return this.#options.now();
+    return this.#host.now();
   }
 
   overflowed(stream: string): void {
-    this.#options.overflowed(stream);
+    this.#host.overflowed(stream);
   }
 
   setSupportedProtocolVersions(versions: string[]): void {
@@ -226,7 +231,7 @@ export class SessionTransport implements McpTransport, CallHost {
     const stream = new CallStream(this, callStreamName(this.#callStreams, this.#epoch), {
       sink,
       body: this.outbox.keeps && body !== undefined ? PostBody.ofText(body) : undefined,
-      asJson: this.#options.answerAsJson,
+      asJson: this.#answersAsJson,
     });
     for (const request of requests) {
       const isRepeat = told?.has(request.id) === true;
@@ -379,7 +384,7 @@ export class SessionTransport implements McpTransport, CallHost {
   /** A notification or a response of the client. */
   #hear(message: JsonRpcMessage, extra: MessageExtra): void {
     // A fresh server has been told already.
-    if (this.#options.keeping?.stored !== undefined && message.method === "notifications/initialized") return;
+    if (this.#isRestored && message.method === "notifications/initialized") return;
     const heard = this.#ids === undefined ? message : this.#ids.incoming(message);
     if (heard === undefined) return;
     this.#deliver(heard, extra);

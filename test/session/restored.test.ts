@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { defineServer } from "../../src/session/define-server.ts";
 import { Session } from "../../src/session/session.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { eventually } from "../support/eventually.ts";
 import type { FakeSink } from "./fake-sink.ts";
 import { FakeStore } from "./fake-store.ts";
@@ -250,4 +251,22 @@ describe("a snapshot", () => {
     await former.ended(look);
     expect(lastIdOf(stream)).toBe("s-1");
   });
+});
+
+test("a session that was restored holds what it was restored from only once", async () => {
+  const former = await begin("v2");
+  await former.callText("count");
+  await former.crash();
+  const { stored } = former.store;
+  const restore = async () => {
+    const read = structuredClone(stored);
+    const session = await Session.restore(former.host, read, { store: new FakeStore(stored) });
+    return { session, held: new WeakRef(read) };
+  };
+  const { session, held } = await restore();
+  await eventually(() => {
+    collectGarbage();
+    expect(held.deref()).toBeUndefined();
+  });
+  await session.close();
 });
