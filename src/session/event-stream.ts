@@ -84,7 +84,7 @@ export class EventStream implements KeptAlive, Departure {
 
   /**
    * Lets a connection carry the stream from the event after `after`; one that carried it before is ended. Gives false,
-   * and writes nothing, when events after it are no longer retained.
+   * and writes nothing, when events after it are no longer retained, or none with its number has left.
    */
   connect(sink: ResponseSink, after: number): boolean {
     // Its client is gone already: what nobody reads must not count as written.

@@ -111,7 +111,7 @@ export class EventRing {
 
   /**
    * The events of a stream after `sequence`, of which the newest has the number `last`. Undefined when some of them
-   * are no longer kept: a client must be told so, not silently given less.
+   * are no longer kept, or `sequence` comes after `last`: a client must be told so, not silently given less.
    */
   after(stream: string, sequence: number, last: number): RetainedEvent[] | undefined {
     const events: RetainedEvent[] = [];

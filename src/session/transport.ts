@@ -1,26 +1,35 @@
+import { refusalBody } from "../model/refusal.ts";
 import type { Journal, SessionChanges } from "../ports/registry.ts";
 import { outcome } from "./call-outcomes.ts";
-import { type CallHost, CallStream } from "./call-stream.ts";
+import type { CallHost, CallStream } from "./call-stream.ts";
+import { answerGone, CallStreams } from "./call-streams.ts";
 import { Calls } from "./calls.ts";
 import { EpochIds } from "./epoch-ids.ts";
 import { EventStream } from "./event-stream.ts";
 import type { HoldBack } from "./hold-back.ts";
 import { SessionJournal } from "./journal.ts";
-import { errorCode, errorText, isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from "./json-rpc.ts";
+import {
+  errorCode,
+  errorText,
+  isRequest,
+  isResponse,
+  type JsonRpcMessage,
+  type JsonRpcRequest,
+  type RequestId,
+} from "./json-rpc.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
 import { ListCheck } from "./list-check.ts";
 import { messageExtra, type Origin, type StreamClosers } from "./message-extra.ts";
 import { type Departure, Outbox } from "./outbox.ts";
 import { type Ask, OwnRequests } from "./own-requests.ts";
-import { answerEnded, answerGone, PastStreams } from "./past-streams.ts";
 import { PostBody } from "./post-body.ts";
 import { canBePrimed, sessionRevisions } from "./protocol-version.ts";
 import { Repeatable } from "./repeatable.ts";
 import { replay } from "./replay.ts";
 import { answer, answerJson, type ResponseSink } from "./response-sink.ts";
 import { type EventRing, restoreEvents } from "./retained-events.ts";
-import { callStreamName, parseEventId, standaloneStream } from "./sse.ts";
+import { parseEventId, standaloneStream } from "./sse.ts";
 import { errorOf } from "./thrown.ts";
 import type { EndReason, TransportOptions } from "./transport-options.ts";
 import type { McpTransport, MessageExtra, SendOptions } from "./transport-types.ts";
@@ -50,7 +59,6 @@ export class SessionTransport implements McpTransport, CallHost {
   readonly #host: Pick<TransportOptions, "now" | "overflowed">;
   readonly #answersAsJson: boolean;
   readonly #isRestored: boolean;
-  readonly #epoch: number;
   #supported: readonly string[] = sessionRevisions;
   #protocolVersion: string | undefined;
   readonly #own: OwnRequests;
@@ -60,12 +68,8 @@ export class SessionTransport implements McpTransport, CallHost {
   readonly #journal: SessionJournal | undefined;
   /** How requests to the client are numbered on the wire; absent in the first epoch, where as the server does. */
   readonly #ids: EpochIds | undefined;
-  /** Call streams whose clients may ask for the rest. */
-  readonly #named = new Map<string, CallStream>();
-  readonly #past: PastStreams;
+  readonly #callStreams: CallStreams;
   readonly #standalone: EventStream;
-  /** Counts call streams, for their names. */
-  #callStreams = 0;
   #ended: EndReason | undefined;
 
   constructor(options: TransportOptions) {
@@ -78,7 +82,6 @@ export class SessionTransport implements McpTransport, CallHost {
     this.#host = { now, overflowed };
     this.#answersAsJson = options.answerAsJson;
     this.#isRestored = stored !== undefined;
-    this.#epoch = epoch;
     this.#ids = epoch > 1 ? new EpochIds(epoch) : undefined;
     // The newest number is known also by what was carried, should the log itself have been lost.
     const carried = stored?.carried ?? 0;
@@ -117,13 +120,7 @@ export class SessionTransport implements McpTransport, CallHost {
       initialized: (result) => this.#noteVersion(result),
       deliver,
     });
-    this.#past = new PastStreams({
-      host: this,
-      calls: this.#calls,
-      ledger: this.#ledger,
-      goesOn: (stream) => this.#named.set(stream.name, stream),
-      deliver,
-    });
+    this.#callStreams = new CallStreams({ host: this, epoch, calls: this.#calls, ledger: this.#ledger, deliver });
     if (stored !== undefined) {
       restoreEvents(this.ring, stored.events);
       this.#ledger.restore(stored.ledger);
@@ -151,8 +148,7 @@ export class SessionTransport implements McpTransport, CallHost {
 
   /** Streams that a connection carries now. */
   get streams(): number {
-    const calls = [...this.#named.values()].filter((call) => call.events?.connected === true);
-    return calls.length + (this.#standalone.connected ? 1 : 0);
+    return this.#callStreams.connected + (this.#standalone.connected ? 1 : 0);
   }
 
   /** What its client has told the server; absent where nothing outlives the node. */
@@ -227,8 +223,7 @@ export class SessionTransport implements McpTransport, CallHost {
       return;
     }
     const { told } = intake;
-    this.#callStreams += 1;
-    const stream = new CallStream(this, callStreamName(this.#callStreams, this.#epoch), {
+    const stream = this.#callStreams.begin({
       sink,
       body: this.outbox.keeps && body !== undefined ? PostBody.ofText(body) : undefined,
       asJson: this.#answersAsJson,
@@ -274,10 +269,8 @@ export class SessionTransport implements McpTransport, CallHost {
       answerJson(sink, 400, errorText(null, errorCode.transport, "Invalid event ID format"));
       return;
     }
-    const { stream: name, sequence } = place;
-    const stream = name === standaloneStream ? this.#standalone : this.#named.get(name)?.events;
-    if (stream === undefined) this.#past.resume(sink, place, origin);
-    else if (sequence > stream.released || !stream.connect(sink, sequence)) answerGone(sink, place);
+    if (place.stream !== standaloneStream) this.#callStreams.resume(sink, place, origin);
+    else if (!this.#standalone.connect(sink, place.sequence)) answerGone(sink, place);
   }
 
   send(message: JsonRpcMessage, options?: SendOptions): Promise<void> {
@@ -359,15 +352,12 @@ export class SessionTransport implements McpTransport, CallHost {
 
   /** A call stream takes longer: see {@link CallHost}. */
   begin(stream: CallStream, opening: Departure): void {
-    this.#named.set(stream.name, stream);
+    this.#callStreams.name(stream);
     this.#calls.note(stream, opening);
   }
 
   left(stream: CallStream, sink: ResponseSink | undefined): void {
-    if (stream.events !== undefined) {
-      this.#named.delete(stream.name);
-      this.#past.add(stream.name, stream.events.sequence);
-    }
+    this.#callStreams.ended(stream);
     if (this.outbox.keeps) this.#calls.left(stream, sink);
   }
 
@@ -423,3 +413,10 @@ export class SessionTransport implements McpTransport, CallHost {
 }
 
 const settled = Promise.resolve();
+
+/** For a request that reached a session in the moment of its end. */
+function answerEnded(sink: ResponseSink, ended: EndReason | undefined, request: RequestId | null = null): void {
+  // All others go on elsewhere.
+  const reason = ended === "closed" || ended === "expired" ? ended : "misrouted";
+  answerJson(sink, 404, JSON.stringify(refusalBody(reason, request)));
+}

@@ -1,25 +1,22 @@
-import { refusalBody } from "../model/refusal.ts";
 import { outcome, outcomeText } from "./call-outcomes.ts";
-import { type Call, type CallHost, CallStream } from "./call-stream.ts";
+import { type Call, type CallHost, CallStream, type Post } from "./call-stream.ts";
 import type { Calls } from "./calls.ts";
 import type { EventStream } from "./event-stream.ts";
-import { errorCode, errorText, type JsonRpcMessage, type RequestId } from "./json-rpc.ts";
+import { errorCode, errorText, type JsonRpcMessage } from "./json-rpc.ts";
 import type { Ledger, PastCall } from "./ledger.ts";
 import { messageExtra, type Origin } from "./message-extra.ts";
 import { PostBody } from "./post-body.ts";
 import { answerEvents, answerJson, type ResponseSink, whenLeft } from "./response-sink.ts";
 import { type Resumption, resumption } from "./resumption.ts";
 import { type RetainedEvent, wire } from "./retained-events.ts";
-import type { EventPlace } from "./sse.ts";
-import type { EndReason } from "./transport-options.ts";
+import { callStreamName, type EventPlace } from "./sse.ts";
 import type { MessageExtra } from "./transport-types.ts";
 
-export interface PastStreamsParts {
+export interface CallStreamsParts {
   readonly host: CallHost;
+  readonly epoch: number;
   readonly calls: Calls;
   readonly ledger: Ledger;
-  /** The stream goes on here: its client may ask for it by name. */
-  goesOn(stream: CallStream): void;
   deliver(message: JsonRpcMessage, extra: MessageExtra): void;
 }
 
@@ -28,32 +25,59 @@ type InFlight = Resumption & { kind: "in-flight" };
 /** How many finished call streams a session remembers, so that a late resume is answered rightly. */
 const maxFinished = 256;
 
-/** Call streams that have ended, here or with the node that began them: what is left of them to ask for. */
-export class PastStreams {
-  readonly #parts: PastStreamsParts;
+/** The call streams of a session: those that are open, and what is left to ask for of those that have ended. */
+export class CallStreams {
+  readonly #parts: CallStreamsParts;
+  #begun = 0;
+  /** Those whose clients may ask for the rest, by name, from the first on. */
+  #named: Map<string, CallStream> | undefined;
   /** The number of the last event of each stream that has ended here, from the first on. Oldest first. */
   #finished: Map<string, number> | undefined;
 
-  constructor(parts: PastStreamsParts) {
+  constructor(parts: CallStreamsParts) {
     this.#parts = parts;
   }
 
-  add(stream: string, sequence: number): void {
-    this.#finished ??= new Map();
-    this.#finished.set(stream, sequence);
-    if (this.#finished.size <= maxFinished) return;
-    const [oldest] = this.#finished.keys();
-    this.#finished.delete(oldest as string);
+  /** How many of them a connection carries now. */
+  get connected(): number {
+    let count = 0;
+    for (const { events } of this.#named?.values() ?? []) if (events?.connected === true) count += 1;
+    return count;
+  }
+
+  begin(post: Post): CallStream {
+    const { host, epoch } = this.#parts;
+    this.#begun += 1;
+    return new CallStream(host, callStreamName(this.#begun, epoch), post);
+  }
+
+  /** It takes longer: its client may ask for the rest. */
+  name(stream: CallStream): void {
+    this.#named ??= new Map();
+    this.#named.set(stream.name, stream);
+  }
+
+  ended({ name, events }: CallStream): void {
+    if (events === undefined) return;
+    this.#named?.delete(name);
+    this.#finish(name, events.sequence);
   }
 
   /** Gives a connection the rest of a stream, from the event after `place`. */
   resume(sink: ResponseSink, place: EventPlace, origin: Origin): void {
+    const events = this.#named?.get(place.stream)?.events;
+    if (events === undefined) this.#resumePast(sink, place, origin);
+    else if (!events.connect(sink, place.sequence)) answerGone(sink, place);
+  }
+
+  /** The stream has ended, here or with the node that began it. */
+  #resumePast(sink: ResponseSink, place: EventPlace, origin: Origin): void {
     const { ledger } = this.#parts;
     const { ring, outbox } = this.#parts.host;
     const { stream, sequence } = place;
     const last = this.#finished?.get(stream);
     if (last !== undefined || !outbox.keeps) {
-      const missed = last === undefined || sequence > last ? undefined : ring.after(stream, sequence, last);
+      const missed = last === undefined ? undefined : ring.after(stream, sequence, last);
       if (missed === undefined) answerGone(sink, place);
       else this.#answer(sink, stream, missed);
       return;
@@ -72,16 +96,24 @@ export class PastStreams {
     }
   }
 
+  #finish(stream: string, sequence: number): void {
+    this.#finished ??= new Map();
+    this.#finished.set(stream, sequence);
+    if (this.#finished.size <= maxFinished) return;
+    const [oldest] = this.#finished.keys();
+    this.#finished.delete(oldest as string);
+  }
+
   #canRunAgain({ id, entry }: PastCall): boolean {
     return entry?.repeatable === true && entry.params !== undefined && !this.#parts.calls.has(id);
   }
 
   /** Runs calls again that were in flight when their node died; the connection gets the rest of their stream. */
   #runAgain(sink: ResponseSink, place: EventPlace, { sequence, calls: interrupted }: InFlight, origin: Origin): void {
-    const { host, calls, ledger, goesOn, deliver } = this.#parts;
+    const { host, calls, ledger, deliver } = this.#parts;
     const hash = interrupted[0]?.entry?.hash ?? "";
     const stream = CallStream.resumed(host, place.stream, sequence, PostBody.ofHash(hash));
-    goesOn(stream);
+    this.name(stream);
     const again: Call[] = [];
     const told: Call[] = [];
     for (const past of interrupted) {
@@ -108,7 +140,7 @@ export class PastStreams {
     });
     // Whoever loses this answer may ask again.
     for (const event of told) host.ring.add(event);
-    this.add(stream, sequence + told.length);
+    this.#finish(stream, sequence + told.length);
     const answer = () => this.#answer(sink, stream, [...events, ...told]);
     host.outbox.pass({ leave: answer, refuse: answer });
   }
@@ -130,11 +162,4 @@ export class PastStreams {
 export function answerGone(sink: ResponseSink, { stream, sequence }: EventPlace): void {
   const fault = `What followed event ${stream}-${sequence} is not kept any more. Open a stream without Last-Event-ID.`;
   answerJson(sink, 400, errorText(null, errorCode.transport, fault));
-}
-
-/** For a request that reached a session in the moment of its end. */
-export function answerEnded(sink: ResponseSink, ended: EndReason | undefined, request: RequestId | null = null): void {
-  // All others go on elsewhere.
-  const reason = ended === "closed" || ended === "expired" ? ended : "misrouted";
-  answerJson(sink, 404, JSON.stringify(refusalBody(reason, request)));
 }
