@@ -34,11 +34,7 @@ function following(tools: string[]) {
   };
 }
 
-async function clientV1(route: Route): Promise<ListeningClient> {
-  const tools: string[] = [];
-  const client = new ClientV1(info, { listChanged: following(tools) });
-  const transport = new TransportV1(new URL(`${route()}/mcp`), { fetch: routed(route) });
-  await client.connect(transport);
+async function listening(client: ClientV1 | ClientV2, tools: string[]): Promise<ListeningClient> {
   tools.push(...(await client.listTools()).tools.map(({ name }) => name));
   return {
     tools,
@@ -47,17 +43,18 @@ async function clientV1(route: Route): Promise<ListeningClient> {
   };
 }
 
+async function clientV1(route: Route): Promise<ListeningClient> {
+  const tools: string[] = [];
+  const client = new ClientV1(info, { listChanged: following(tools) });
+  await client.connect(new TransportV1(new URL(`${route()}/mcp`), { fetch: routed(route) }));
+  return await listening(client, tools);
+}
+
 async function clientV2(route: Route): Promise<ListeningClient> {
   const tools: string[] = [];
   const client = new ClientV2(info, { listChanged: following(tools) });
-  const transport = new TransportV2(new URL(`${route()}/mcp`), { fetch: routed(route) });
-  await client.connect(transport);
-  tools.push(...(await client.listTools()).tools.map(({ name }) => name));
-  return {
-    tools,
-    call: async (name) => (await client.callTool({ name, arguments: {} })).structuredContent,
-    close: () => client.close(),
-  };
+  await client.connect(new TransportV2(new URL(`${route()}/mcp`), { fetch: routed(route) }));
+  return await listening(client, tools);
 }
 
 export const listeningClients = { v1: clientV1, v2: clientV2 };
