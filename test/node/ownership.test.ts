@@ -7,10 +7,13 @@ const lease = 5_000;
 const renew = 1_000;
 let time = { monotonic: 100_000, wall: 1_760_000_000_000 };
 let ended = 0;
+/** What the other nodes say when they are asked for a promise. */
+let answer: Awaited<ReturnType<OwnershipParts["askPromise"]>>;
 
 beforeEach(() => {
   time = { monotonic: 100_000, wall: 1_760_000_000_000 };
   ended = 0;
+  answer = "silent";
 });
 
 const pass = (ms: number) => {
@@ -21,14 +24,15 @@ const other = (name: string): NodeRecord => ({
   ...{ name, tag: `t-${name}`, incarnation: `${name}-1`, url: "http://127.0.0.1:1", state: "up", pid: 1, since: 0 },
 });
 
-function owner(parts: Partial<OwnershipParts> = {}): Ownership {
+/** The right of a node that has just joined. */
+function newcomer(parts: Partial<OwnershipParts> = {}): Ownership {
   const ownership = new Ownership({
     lease,
     renew,
     policy: "resume",
     read: () => time,
     others: () => [],
-    askPromise: async () => "silent",
+    askPromise: async () => answer,
     askLease: () => {},
     onOver: () => {
       ended += 1;
@@ -36,6 +40,12 @@ function owner(parts: Partial<OwnershipParts> = {}): Ownership {
     ...parts,
   });
   ownership.renewed(time);
+  return ownership;
+}
+
+/** The right of a node that has listed the others since it joined. */
+function owner(parts: Partial<OwnershipParts> = {}): Ownership {
+  const ownership = newcomer(parts);
   ownership.listed(time.monotonic + lease);
   return ownership;
 }
@@ -89,8 +99,7 @@ describe("an owner whose lease is not renewed", () => {
   });
 
   test("gets no right back by promises once it has ended", async () => {
-    let answer: "promised" | "silent" = "silent";
-    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    const ownership = owner({ others: () => [other("a")] });
     pass(lease);
     expect(ownership.mayOwn()).toBe(false);
     answer = "promised";
@@ -104,8 +113,9 @@ describe("an owner whose lease is not renewed", () => {
     ["by the promises of all others", "promised", [other("a"), other("b")]],
     ["where the others are dead", "dead", [other("a")]],
     ["where there is none", "silent", []],
-  ] as const)("goes on %s, for as long as it asks again", async (_name, answer, others) => {
-    const ownership = owner({ others: () => others, askPromise: async () => answer });
+  ] as const)("goes on %s, for as long as it asks again", async (_name, given, others) => {
+    answer = given;
+    const ownership = owner({ others: () => others });
     for (let round = 0; round < 10; round += 1) {
       pass(lease * 0.9);
       await ownership.notRenewed();
@@ -129,8 +139,8 @@ describe("an owner whose lease is not renewed", () => {
   });
 
   test("relies on a promise until it is over, also when the one that gave it has the registry again", async () => {
-    let answer: "promised" | "silent" = "promised";
-    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    answer = "promised";
+    const ownership = owner({ others: () => [other("a")] });
     pass(lease * 0.9);
     await ownership.notRenewed();
     answer = "silent";
@@ -142,8 +152,8 @@ describe("an owner whose lease is not renewed", () => {
   });
 
   test("goes on beyond a node that was dead for a lease only: it may have been started again", async () => {
-    let answer: "dead" | "silent" = "dead";
-    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    answer = "dead";
+    const ownership = owner({ others: () => [other("a")] });
     await ownership.notRenewed();
     answer = "silent";
     pass(lease * 0.9);
@@ -161,16 +171,6 @@ describe("an owner whose lease is not renewed", () => {
 });
 
 describe("a node that has just joined", () => {
-  const newcomer = (parts: Partial<OwnershipParts> = {}) => {
-    const ownership = new Ownership({
-      ...{ lease, renew, policy: "resume", read: () => time, others: () => [other("a")] },
-      ...{ askPromise: async () => "promised", askLease: () => {}, onOver: () => {} },
-      ...parts,
-    });
-    ownership.renewed(time);
-    return ownership;
-  };
-
   test("is a newcomer for a lease, and again after its lease had run out in the registry", () => {
     const ownership = newcomer();
     expect(ownership.isNewcomer).toBe(true);
@@ -186,14 +186,15 @@ describe("a node that has just joined", () => {
   });
 
   test("does not go on by promises before it has listed the nodes since it joined: it knows nobody to ask", async () => {
-    const ownership = newcomer();
+    answer = "promised";
+    const ownership = newcomer({ others: () => [other("a")] });
     ownership.listed(time.monotonic - 1);
     await ownership.notRenewed();
     expect(ownership.isPromised).toBe(false);
     pass(lease);
     expect(ownership.mayOwn()).toBe(false);
 
-    const later = newcomer();
+    const later = newcomer({ others: () => [other("a")] });
     pass(lease * 0.9);
     later.renewed(time);
     pass(lease * 0.1);
@@ -206,8 +207,7 @@ describe("a node that has just joined", () => {
 
 describe("whether the registry is gone for everybody", () => {
   test("is true while every other node promises, and where there is no other", async () => {
-    let answer: "promised" | "silent" = "silent";
-    const ownership = owner({ others: () => [other("a")], askPromise: async () => answer });
+    const ownership = owner({ others: () => [other("a")] });
     const told = vi.fn();
     ownership.onPromised(told);
     expect(ownership.isPromised).toBe(false);
@@ -233,7 +233,6 @@ describe("whether the registry is gone for everybody", () => {
   test("is asked as soon as a write fails or is late, and then often until all have promised", async () => {
     vi.useFakeTimers();
     try {
-      let answer: "promised" | "silent" = "silent";
       const askPromise = vi.fn(async () => answer);
       const askLease = vi.fn();
       const ownership = owner({ others: () => [other("a")], askPromise, askLease });
