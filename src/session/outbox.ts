@@ -103,10 +103,10 @@ export class Outbox {
     this.#goOn();
   }
 
-  /** Notes what has changed of the state. To be called before each message is made: gives the error of what can't be kept. */
-  gather(): Error | undefined {
+  /** Notes what has changed of the state. To be called before each message is made: what can't be kept is reported. */
+  gather(): void {
     const { state, unwritten } = this.#parts;
-    if (state === undefined || !state.mayHaveChanged) return undefined;
+    if (state === undefined || !state.mayHaveChanged) return;
     let failure: Error | undefined;
     // Each failing value is put back, so that the next attempt finds what else has changed.
     for (let attempt = 0; attempt < 2; attempt += 1) {
@@ -123,7 +123,7 @@ export class Outbox {
     }
     if (failure !== undefined) this.#parts.spoilt(failure);
     if (!this.#parts.callRuns()) state.noCallRuns();
-    return failure;
+    if (failure !== undefined) this.#parts.failed(failure);
   }
 
   /** Whether what is sent now may leave at once. Asked for each message. */
@@ -158,7 +158,7 @@ export class Outbox {
 
   /** Writes what is unwritten, as far as that goes. */
   async flush(): Promise<void> {
-    this.#gather();
+    this.gather();
     while (this.#writing !== undefined) await this.#writing;
     if (this.#isOver !== undefined || this.#isAsleep || this.#parts.unwritten.isEmpty) return;
     this.#write();
@@ -174,7 +174,7 @@ export class Outbox {
       while (this.#writing !== undefined) await this.#writing;
       if (this.#isOver !== undefined) return "lost";
       if (this.#isAsleep) return "unavailable";
-      this.#gather();
+      this.gather();
       const kept = await this.#write();
       if (kept !== "written") return kept;
       if (this.isSettled()) return "written";
@@ -184,7 +184,7 @@ export class Outbox {
 
   /** Whether nothing waits to be written, or to leave. */
   isSettled(): boolean {
-    this.#gather();
+    this.gather();
     if (this.#isOver !== undefined || this.#writing !== undefined || this.#queue.length > 0) return false;
     return this.#parts.unwritten.isEmpty;
   }
@@ -217,12 +217,6 @@ export class Outbox {
     if (this.#parts.store?.owns() !== false) return true;
     this.lose();
     return false;
-  }
-
-  /** Of a value that can't be kept no call is there to be told. */
-  #gather(): void {
-    const failure = this.gather();
-    if (failure !== undefined) this.#parts.failed(failure);
   }
 
   #push(departure: Departure): void {
@@ -262,7 +256,7 @@ export class Outbox {
     this.#soon = undefined;
     this.#soonAt = Number.POSITIVE_INFINITY;
     this.#looksSoon = false;
-    this.#gather();
+    this.gather();
     const { state, unwritten } = this.#parts;
     if (!unwritten.isEmpty && this.#writing === undefined && !this.#isAsleep && this.owns()) this.#write();
     const againMs = state?.lookAgainMs;

@@ -174,7 +174,7 @@ export class Session {
   /** All that is kept of the session, for writing it anew. */
   snapshot(): SessionChanges {
     const { kept } = this.transport;
-    this.#gather();
+    this.transport.outbox.gather();
     this.#state.lost();
     const state = this.#state.changes();
     // What of it is unwritten is the outbox's to see written, as before.
@@ -189,7 +189,7 @@ export class Session {
   unkept(): void {
     this.#state.lost();
     // All of it as one write: events without the state that they tell of must not be there for a moment.
-    this.#gather();
+    this.transport.outbox.gather();
     if (this.pinned !== undefined) this.#pin(this.pinned);
     this.transport.unkept();
   }
@@ -255,12 +255,6 @@ export class Session {
   leave(reason: "moved" | "parked"): Promise<Error | undefined> {
     this.transport.end(reason);
     return this.close(reason);
-  }
-
-  /** Notes what has changed of the state, for the outbox to see it written. */
-  #gather(): void {
-    const failure = this.transport.outbox.gather();
-    if (failure !== undefined) this.#host.serverFailed(this.id, failure);
   }
 
   async #begin(restored: boolean, signal: AbortSignal | undefined): Promise<void> {

@@ -281,8 +281,7 @@ export class SessionTransport implements McpTransport, CallHost {
     const request = answers ? message.id : related;
     const call = request === undefined ? undefined : this.#calls.get(request);
     if (request !== undefined && call === undefined) return this.#tooLate(`request ${String(request)}`);
-    const failure = this.outbox.gather();
-    if (failure !== undefined) this.onerror?.(failure);
+    this.outbox.gather();
     if (answers && call !== undefined) return this.#calls.answer(call, message);
     if (message.method === "notifications/tools/list_changed") this.#repeatable.forget();
     let json: string;
