@@ -42,10 +42,16 @@ export async function runServe(module: string | undefined, options: ServeOptions
       2,
     );
   }
-  const definition = await loadServer(module);
-
   let node: MooringNode | undefined;
   let end: End | undefined;
+  // From the very beginning: what nobody handles, the first process of a container never hears of. A node that does not
+  // serve yet has nothing to hand over.
+  onStopSignals(
+    () => (end === undefined ? process.exit(0) : end({ handOver: true })),
+    () => process.exit(1),
+  );
+  const definition = await loadServer(module);
+
   const server = createServer((request, response) => {
     if (node === undefined) notReady(response);
     else node.handle(request, response);
@@ -69,7 +75,7 @@ export async function runServe(module: string | undefined, options: ServeOptions
     throw error;
   }
   end = endOf(node, server);
-  endOnSignals(end);
+  endWithStarter(end);
   const ready = { event: "ready", name, tag: node.tag, pid: process.pid, url, admin: node.admin ?? null };
   process.send?.(ready);
   if (json) printJson(ready);
@@ -111,14 +117,10 @@ function endOf(node: MooringNode, server: Server): End {
 }
 
 /**
- * The first signal ends the node gracefully, the second at once. A node whose starter closes the channel to it ends too,
- * and hands nothing over: `mooring up` closes it when the whole cluster ends, and so does the death of `mooring up`.
+ * A node whose starter closes the channel to it ends, and hands nothing over: `mooring up` closes it when the whole
+ * cluster ends, and so does the death of `mooring up`.
  */
-function endOnSignals(end: End): void {
-  onStopSignals(
-    () => end({ handOver: true }),
-    () => process.exit(1),
-  );
+function endWithStarter(end: End): void {
   const endWithAll = () => end({ handOver: false });
   if (process.send !== undefined && !process.connected) endWithAll();
   else process.once("disconnect", endWithAll);

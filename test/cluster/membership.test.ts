@@ -27,8 +27,8 @@ afterEach(async () => {
   await valkey.stop();
 });
 
-function begin(name: string): MooringProcess {
-  const times = ["--lease", `${lease}ms`, "--renew", "400ms"];
+function begin(name: string, leaseMs = lease): MooringProcess {
+  const times = ["--lease", `${leaseMs}ms`, "--renew", "400ms"];
   const node = ["--name", name, "--port", "0", "--redis", valkey.url];
   const process = new MooringProcess(["serve", "yardstick", "--json", ...node, ...times]);
   started.push(process);
@@ -66,6 +66,15 @@ describe("a name", () => {
     expect(performance.now() - killed).toBeLessThan(lease + leeway);
     await initialize(`${second.url}/mcp`);
     expect(await nodes(second)).toMatchObject([{ name: "node-1", state: "up", pid: second.pid }]);
+  });
+
+  test("is waited for no longer by a node that is told to stop", async () => {
+    await kill(await served(begin("node-1", 60_000)));
+    const second = begin("node-1");
+    await eventually(() => expect(second.logs().map(({ event }) => event)).toContain("node-waiting"), 20_000);
+    second.signal("SIGTERM");
+    // Not by the signal itself, which the first process of a container does not die of.
+    expect(await second.exit(1_000)).toBe(0);
   });
 
   test("comes back at once to a node that was stopped", async () => {
