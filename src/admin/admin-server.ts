@@ -139,7 +139,7 @@ async function setState(
     case "unknown":
       throw new ProblemError(unknownNode(name));
     case "not-told":
-      throw new ProblemError(nodeNotTold(name, change.why));
+      throw new ProblemError(nodeNotTold(name, change));
   }
 }
 
@@ -153,7 +153,7 @@ async function restart(api: AdminApi, name: string, scope: Scope, response: Serv
     case "embedded":
       throw new ProblemError(nodeEmbedded(name));
     case "not-told":
-      throw new ProblemError(nodeNotTold(name, wish.why));
+      throw new ProblemError(nodeNotTold(name, wish));
   }
 }
 

@@ -29,7 +29,9 @@ export async function ask(
   } catch (error) {
     const timedOut = error instanceof Error && error.name === "TimeoutError";
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    const reason = timedOut ? `no answer within ${deadlineMs} ms` : cause;
+    // Some other server, or a page of a proxy.
+    const isOther = error instanceof SyntaxError;
+    const reason = timedOut ? `no answer within ${deadlineMs} ms` : isOther ? "what it says is no JSON" : cause;
     throw new SilentError(`${admin} does not answer: ${reason}`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 import { type AdminAnswer, ask, SilentError } from "./ask.ts";
-import type { NodeView, RestartWish, SessionList, SessionView, StateChange, ToldNode } from "./target.ts";
+import type { NodeView, NotTold, RestartWish, SessionList, SessionView, StateChange, ToldNode } from "./target.ts";
 
 /** A node that is asked for what it holds. */
 export interface Peer {
@@ -47,7 +47,7 @@ export async function askForSession(
 /** Tells a node to take new sessions or not. */
 export async function tellState(peer: Peer, state: "up" | "draining"): Promise<StateChange> {
   const told = await tellNode(peer, "drain", state === "draining" ? "POST" : "DELETE");
-  if ("why" in told) return { kind: "not-told", why: told.why };
+  if ("why" in told) return told;
   const { status, body } = told;
   if (status === 200) return { kind: "changed", node: body as ToldNode };
   if (status === 404) return { kind: "unknown" };
@@ -57,7 +57,7 @@ export async function tellState(peer: Peer, state: "up" | "draining"): Promise<S
 /** Asks a node to end, so that its supervisor starts it again. */
 export async function tellRestart(peer: Peer): Promise<RestartWish> {
   const told = await tellNode(peer, "restart", "POST");
-  if ("why" in told) return { kind: "not-told", why: told.why };
+  if ("why" in told) return told;
   const { status, body } = told;
   if (status === 200) return { kind: "asked", node: body as ToldNode };
   if (status === 501) return { kind: "embedded" };
@@ -71,14 +71,23 @@ async function tellNode(
   { name, admin, down }: Peer,
   what: "drain" | "restart",
   method: "POST" | "DELETE",
-): Promise<AdminAnswer | { readonly why: string }> {
-  if (down === true) return { why: "it is down." };
-  if (admin === undefined) return { why: "it has no admin listener (--admin off)." };
+): Promise<AdminAnswer | NotTold> {
+  if (down === true) {
+    const next =
+      "mooring up starts a node that died when it runs with --restart; else end the cluster and start it anew.";
+    return { kind: "not-told", why: "it is down.", next };
+  }
+  if (admin === undefined) {
+    const next = "SIGTERM ends it, and hands its sessions over too.";
+    return { kind: "not-told", why: "it has no admin listener (--admin off).", next };
+  }
   try {
     return await ask(admin, `/api/nodes/${encodeURIComponent(name)}/${what}?scope=node`, { method });
   } catch (error) {
-    if (error instanceof SilentError) return { why: `${error.message}.` };
-    throw error;
+    if (!(error instanceof SilentError)) throw error;
+    const next =
+      "Should it be slow or frozen, it does what it was told when it runs again: look at mooring nodes before you try again.";
+    return { kind: "not-told", why: `${error.message}.`, next };
   }
 }
 

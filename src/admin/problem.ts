@@ -1,3 +1,5 @@
+import type { NotTold } from "./target.ts";
+
 /** An error as the API tells it. */
 export interface Problem {
   readonly status: number;
@@ -21,7 +23,7 @@ export function internal(error: unknown): Problem {
     status: 503,
     code: "cluster-not-asked",
     message: `The cluster could not be asked: ${reason}`,
-    next: "Try again, or ask for this node alone with ?scope=node.",
+    next: "Try again. A node answers for itself alone with ?scope=node, and drains or restarts all the same when it is asked at its own admin address.",
   };
 }
 
@@ -53,11 +55,11 @@ export function nodeEmbedded(name: string): Problem {
   };
 }
 
-export function nodeNotTold(name: string, why: string): Problem {
+export function nodeNotTold(name: string, { why, next }: NotTold): Problem {
   return {
     status: 503,
     code: "node-not-told",
     message: `Node "${name}": ${why}`,
-    next: "Try again, or ask the node itself at its own admin address.",
+    next: next ?? "Try again, or ask the node itself at its own admin address.",
   };
 }

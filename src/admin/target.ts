@@ -87,12 +87,18 @@ export interface AdminTarget {
   feed(): Promise<FeedAnswer>;
 }
 
+/** A node could not be told something, and what to do, where that is not to try again. */
+export interface NotTold {
+  readonly kind: "not-told";
+  readonly why: string;
+  readonly next?: string;
+}
+
 /** How a node's change of state went. */
 export type StateChange =
   | { readonly kind: "changed"; readonly node: ToldNode }
   | { readonly kind: "unknown" }
-  /** It could not be told. */
-  | { readonly kind: "not-told"; readonly why: string };
+  | NotTold;
 
 /** How the wish for a node's restart went. */
 export type RestartWish =
@@ -101,8 +107,7 @@ export type RestartWish =
   | { readonly kind: "unknown" }
   /** It is embedded in an app, which alone can restart it. */
   | { readonly kind: "embedded" }
-  /** It could not be told. */
-  | { readonly kind: "not-told"; readonly why: string };
+  | NotTold;
 
 /** One node's own answers, or the whole cluster's. */
 export type Scope = "node" | "cluster";

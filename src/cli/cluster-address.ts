@@ -12,7 +12,17 @@ type Method = "GET" | "POST" | "DELETE";
 
 /** Asks the cluster that is meant: the one named by `--url`, else the newest local one. */
 export async function askCluster(url: string | undefined, path: string, method: Method = "GET"): Promise<unknown> {
-  return bodyOf(url === undefined ? (await askLocal(path, method)).answer : await askNamed(url, path, method));
+  if (url === undefined) return bodyOf((await askLocal(path, method)).answer);
+  const answer = await askNamed(url, path, method);
+  // Whatever an admin listener refuses, it says what to do next.
+  if (answer.status !== 200 && (answer.body as { next?: unknown } | null)?.next === undefined) {
+    throw new CommandError(
+      "no-admin",
+      `${url} is no admin address: it answers ${path} with ${answer.status}. Give a node's admin address, which its ` +
+        "ready line tells, or the console's of mooring up.",
+    );
+  }
+  return bodyOf(answer);
 }
 
 /** The admin address of the cluster that is meant, for whoever asks it more than once: one that answers. */

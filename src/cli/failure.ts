@@ -27,6 +27,13 @@ export interface Told {
   readonly stack?: string | undefined;
 }
 
+/** What to do about wrong usage, by commander's code. */
+const nextSteps: Readonly<Record<string, string>> = {
+  "commander.unknownCommand": ". mooring --help lists the commands.",
+  "commander.unknownOption": ". The command's --help lists its options.",
+  "commander.missingArgument": ". The command's --help shows what it takes.",
+};
+
 /** Says of anything thrown what a person needs to hear. */
 export function tell(error: unknown): Told {
   if (error instanceof CommandError) {
@@ -36,7 +43,9 @@ export function tell(error: unknown): Told {
   if (error instanceof CommanderError) {
     // Without a command the help has said it all.
     if (error.code === "commander.help") return { code: "usage", message: "", exitCode: 2 };
-    return { code: "usage", message: error.message.replace(/^error: /, ""), exitCode: error.exitCode === 0 ? 0 : 2 };
+    const said = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+    const next = nextSteps[error.code] ?? "";
+    return { code: "usage", message: said + next, exitCode: error.exitCode === 0 ? 0 : 2 };
   }
   if (error instanceof SettingsError) return { code: "settings", message: error.message, exitCode: 2 };
   if (error instanceof ListenError) return { code: error.code, message: error.message, exitCode: 1 };

@@ -81,6 +81,12 @@ test("a session that nobody knows makes them fail, and say so", async () => {
   }
 });
 
+test("an address that is no admin listener's is said to be none", async () => {
+  const { code, stderr } = await cluster.mooring("nodes", "--url", cluster.nodes[0]?.url ?? "");
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/is no admin address: it answers \/api\/nodes with 404\. Give a node's admin address/);
+});
+
 test("a node that does not answer is down, and its sessions are said to be missing", async () => {
   const { id, leave } = await openSession(0);
   cluster.freeze(2);

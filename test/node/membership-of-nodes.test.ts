@@ -156,7 +156,11 @@ describe("a node that drains", () => {
     });
     expect(await drain(serving, "node-2")).toMatchObject({
       status: 503,
-      body: { code: "node-not-told", message: expect.stringContaining("no admin listener") },
+      body: {
+        code: "node-not-told",
+        message: expect.stringContaining("no admin listener"),
+        next: expect.stringContaining("SIGTERM"),
+      },
     });
     expect(await drain(serving, "node-1", "GET")).toMatchObject({ status: 405, body: { code: "method-not-allowed" } });
   });
