@@ -63,7 +63,7 @@ describe("on two nodes", () => {
 
   async function start(name: string, definition: ServerDefinition) {
     const registry = new MemoryRegistry({ store: shared });
-    const node = await serve(definition, { name, registry, lease: 2_000, renew: 200, edgeDelay: 0 });
+    const node = await serve(definition, { name, registry, lease: 2_000, renew: 200 });
     nodes.push(node);
     return node;
   }

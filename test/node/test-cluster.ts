@@ -52,7 +52,6 @@ export class TestCluster {
       log,
       clock: this.clock,
       policy: "reject",
-      edgeDelay: 0,
       ...options,
     });
     const node: ClusterNode = {

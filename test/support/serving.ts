@@ -27,7 +27,8 @@ export async function serve(server: NodeOptions["server"], options: ServingOptio
   };
   let node: MooringNode;
   try {
-    node = await createNode({ name: "node-1", url, admin: "off", ...options, server });
+    // No edge is before it that would have to learn that it leaves.
+    node = await createNode({ name: "node-1", url, admin: "off", edgeDelay: 0, ...options, server });
   } catch (error) {
     await stopListening();
     throw error;
