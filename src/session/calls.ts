@@ -241,8 +241,7 @@ export class Calls {
   }
 
   #begin(call: Call): void {
-    const { ledger, repeatable } = this.#parts;
-    if (call.entry === undefined) ledger.begin(call, repeatable.known(call.request) === true);
+    if (call.entry === undefined) this.#parts.ledger.begin(call);
   }
 
   #isRunning(call: Call): boolean {

@@ -1,7 +1,9 @@
 import type { LedgerEntry } from "../ports/registry.ts";
 import type { Call, CallStream } from "./call-stream.ts";
 import { type JsonRpcRequest, jsonOf, type RequestId } from "./json-rpc.ts";
+import type { Outbox } from "./outbox.ts";
 import { PostBody } from "./post-body.ts";
+import type { Repeatable } from "./repeatable.ts";
 import type { Unwritten } from "./unwritten.ts";
 
 /** A call that has ended, or whose node has, and of which its client may not have the answer. */
@@ -35,12 +37,10 @@ export type Verdict =
   | "id-in-use";
 
 export interface LedgerParts {
+  readonly outbox: Outbox;
   readonly unwritten: Unwritten;
+  readonly repeatable: Repeatable;
   now(): number;
-  /** Whether a request may be run again, as far as that is known. */
-  isRepeatable(request: JsonRpcRequest): boolean;
-  /** Something is unwritten that no message waits for. */
-  soon(): void;
 }
 
 /** How many calls are remembered whose answers nobody has read, and for how long. */
@@ -64,10 +64,11 @@ export class Ledger {
   }
 
   /** Notes a call that has begun, to be written before the next message leaves. */
-  begin(call: Call, repeatable: boolean): void {
-    const { stream } = call;
-    const { name, at } = stream;
-    call.entry = entryOf(call.request, { hash: stream.body?.hash ?? "", stream: name, repeatable, at });
+  begin(call: Call): void {
+    const { request, stream } = call;
+    const { name, body, at } = stream;
+    const repeatable = this.#isRepeatable(request);
+    call.entry = entryOf(request, { hash: body?.hash ?? "", stream: name, repeatable, at });
     this.#parts.unwritten.begun(call.entry);
   }
 
@@ -76,7 +77,7 @@ export class Ledger {
     for (const past of this.#past.values()) {
       if (past.entry !== undefined) continue;
       const { request, body, stream, since } = past;
-      const repeatable = this.#parts.isRepeatable(request);
+      const repeatable = this.#isRepeatable(request);
       past.entry = entryOf(request, { hash: body.hash, stream, repeatable, at: since });
       this.#parts.unwritten.begun(past.entry);
     }
@@ -92,7 +93,7 @@ export class Ledger {
     }
     const past = this.#past.get(request.id);
     if (past === undefined || body === undefined) return "run";
-    const runsAgain = past.state !== "leaving" && (past.entry?.repeatable ?? this.#parts.isRepeatable(request));
+    const runsAgain = past.state !== "leaving" && (past.entry?.repeatable ?? this.#isRepeatable(request));
     if (past.body.is(body) && !runsAgain) return past.state === "orphan" ? "node-died" : "may-have-run";
     this.forget(past);
     return "run";
@@ -197,7 +198,13 @@ export class Ledger {
 
   #end(entry: LedgerEntry): void {
     this.#parts.unwritten.ended(entry.request);
-    this.#parts.soon();
+    // No message waits for that.
+    this.#parts.outbox.soon();
+  }
+
+  /** As far as that is known. */
+  #isRepeatable(request: JsonRpcRequest): boolean {
+    return this.#parts.repeatable.known(request) === true;
   }
 
   /** The oldest go first; those on their way end by themselves. */

@@ -104,10 +104,10 @@ export class SessionTransport implements McpTransport, CallHost {
     this.#own = new OwnRequests((request) => deliver(request, messageExtra(ownOrigin)));
     this.#repeatable = new Repeatable((method, params, ms) => this.#own.ask(method, params, ms));
     this.#ledger = new Ledger({
+      outbox: this.outbox,
       unwritten: this.unwritten,
+      repeatable: this.#repeatable,
       now,
-      isRepeatable: (request) => this.#repeatable.known(request) === true,
-      soon: () => this.outbox.soon(),
     });
     this.#journal = keeping && new SessionJournal(keeping.journal);
     this.#calls = new Calls({
