@@ -72,6 +72,8 @@ class WebSink extends EventEmitter implements ResponseSink {
   #controller: ReadableStreamDefaultController | undefined;
   #encoder = new TextEncoder();
   #head: { status: number; headers: Headers } | undefined;
+  /** Nothing comes after what has been written. */
+  #isEnding = false;
 
   constructor(signal: AbortSignal) {
     super();
@@ -89,6 +91,7 @@ class WebSink extends EventEmitter implements ResponseSink {
         },
         pull: () => {
           this.emit("drain");
+          this.#finishIfRead();
         },
         cancel: () => this.#close(),
       },
@@ -140,15 +143,21 @@ class WebSink extends EventEmitter implements ResponseSink {
       this.write(typeof chunk === "string" && encoding !== undefined ? Buffer.from(chunk, encoding) : chunk);
     }
     this.flushHeaders();
-    if (this.destroyed) return;
-    this.writableFinished = true;
-    this.#controller?.close();
-    this.#close();
+    this.#isEnding = true;
+    this.#finishIfRead();
   }
 
   destroy(): void {
     this.flushHeaders();
     this.abandon(new Error("The answer broke off"));
+  }
+
+  /** It is over once the framework has taken all of it: what it never reads, its client never gets. */
+  #finishIfRead(): void {
+    if (!this.#isEnding || this.destroyed || this.writableLength > 0) return;
+    this.writableFinished = true;
+    this.#controller?.close();
+    this.#close();
   }
 
   #close(): void {

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import yardstick from "../../examples/yardstick/server.ts";
+import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { ConductedServer } from "../support/conducted-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, initializeBody, type RawMessage } from "../support/raw-client.ts";
@@ -138,6 +141,27 @@ describe("node.fetch serves a session as node.handle does", () => {
     const text = await response.text();
     expect(text.length).toBeGreaterThan(1024 * 1024);
     expect(text.length).toBeLessThan(1.3 * 1024 * 1024);
+  });
+
+  test("an answer that its caller has not read, or never reads, is one that its client may not have", async () => {
+    const registry = new MemoryRegistry({ store: new MemoryStore() });
+    const keeping = await serve(yardstick, { registry });
+    const to = (message: unknown, id?: string) => {
+      const headers = { ...json, ...(id !== undefined && { "mcp-session-id": id }) };
+      return keeping.node.fetch(new Request(url, { method: "POST", headers, body: JSON.stringify(message) }));
+    };
+    const begun = await to(initializeBody());
+    const id = begun.headers.get("mcp-session-id") as string;
+    await begun.text();
+    const count = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "count", arguments: {} } };
+    const unread = await to(count, id);
+    expect(await (await to(count, id)).text()).toContain("may or may not have run");
+    await unread.body?.cancel();
+    const again = await to(count, id);
+    await again.body?.cancel();
+    expect(await (await to(count, id)).text()).toContain("may or may not have run");
+    expect(await (await to(count, id)).text()).toContain('"value":3');
+    await keeping.stop();
   });
 
   test("DELETE, refusals, faults and Origin checks", async () => {
