@@ -49,23 +49,22 @@ export interface HomeComingTimes {
 }
 
 /**
- * Decides which sessions go home now: at most so many, those first that have been here longest. A node that drains
- * doesn't ask: there all sessions leave.
+ * Decides which sessions may go home now, those first that have been here longest. A node that drains doesn't ask: there
+ * all sessions leave.
  */
 export function homeComings<G extends Guest>(
   guests: readonly G[],
   {
     homes,
     now,
-    most,
     settleMs,
     restMs,
-  }: { readonly homes: ReadonlyMap<string, UpSince>; readonly now: number; readonly most: number } & HomeComingTimes,
+  }: { readonly homes: ReadonlyMap<string, UpSince>; readonly now: number } & HomeComingTimes,
 ): G[] {
   const ready = guests.filter(({ home, since, barredBy, triedAt }) => {
     const up = homes.get(home);
     if (up === undefined || up.incarnation === barredBy || now - up.since < settleMs) return false;
     return now - Math.max(since, triedAt ?? since) >= restMs;
   });
-  return ready.sort((one, other) => one.since - other.since).slice(0, most);
+  return ready.sort((one, other) => one.since - other.since);
 }

@@ -2,13 +2,12 @@
 export interface Place {
   readonly tag: string;
   readonly state: "up" | "draining";
-  /** How many sessions it has, as far as is known. */
+  /** How many sessions it has, as far as is known: what it said, and what was sent there since. */
   readonly load: number;
 }
 
 /** A session that has to leave its node. */
 export interface Leaving {
-  readonly id: string;
   /** The tag of its home. */
   readonly home: string;
   /** The tags of nodes that can't take it: they can't read its state, or have said no. */
@@ -23,21 +22,13 @@ export type Placement =
   | { readonly kind: "stay"; readonly why: "nobody-up" | "all-barred" };
 
 /**
- * Decides where each of these sessions goes, in their order: to its home if that is up, else to the node that has the
- * fewest, those counted that were placed before it. Never to the node that they leave, and never to one that drains:
- * that one would only have to pass it on. Whoever is told no by the node it went to asks again with that one barred.
+ * Decides where a session goes: to its home if that is up, else to the node that has the fewest. Never to the node that
+ * it leaves, and never to one that drains: that one would only have to pass it on. Whoever is told no by the node it
+ * went to asks again with that one barred.
  */
-export function place(sessions: readonly Leaving[], members: readonly Place[], own: string): Placement[] {
+export function place({ home, barred }: Leaving, members: readonly Place[], own: string): Placement {
   const loads = new Map<string, number>();
   for (const { tag, state, load } of members) if (state === "up" && tag !== own) loads.set(tag, load);
-  return sessions.map((session) => {
-    const placement = placeOne(session, loads);
-    if (placement.kind !== "stay") loads.set(placement.to, (loads.get(placement.to) as number) + 1);
-    return placement;
-  });
-}
-
-function placeOne({ home, barred }: Leaving, loads: ReadonlyMap<string, number>): Placement {
   if (loads.size === 0) return { kind: "stay", why: "nobody-up" };
   if (loads.has(home) && barred?.has(home) !== true) return { kind: "home", to: home };
   let to: string | undefined;

@@ -151,8 +151,8 @@ export class Drain {
       ({ incarnation, reads }) => canRead(reads, format) && barred?.has(incarnation) !== true,
     );
     const places = nodes.map(({ tag, state }) => ({ tag, state, load: this.#loads.get(tag) ?? 0 }));
-    const [placement] = place([{ id, home, barred: new Set(refusedBy.keys()) }], places, ownTag);
-    if (placement === undefined || placement.kind === "stay") return undefined;
+    const placement = place({ home, barred: new Set(refusedBy.keys()) }, places, ownTag);
+    if (placement.kind === "stay") return undefined;
     this.#loads.set(placement.to, (this.#loads.get(placement.to) ?? 0) + 1);
     return nodes.find(({ tag }) => tag === placement.to);
   }

@@ -72,7 +72,7 @@ export class HomeComing {
       if (home === ownTag || session.pinned !== undefined || this.#underWay.has(id)) continue;
       guests.push({ id, home, since: arrivedAt, ...this.#failed.get(id), session });
     }
-    const ready = homeComings(guests, { homes: this.#upSince, now, most: guests.length, ...times });
+    const ready = homeComings(guests, { homes: this.#upSince, now, ...times });
     const next = nextPace(this.#pace, {
       now,
       perSecond: pace,

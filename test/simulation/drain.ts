@@ -93,8 +93,8 @@ export class Drain {
       load: nodes.get(tag)?.owning.copies.size ?? 0,
     }));
     const barred = new Set(refusedBy.keys());
-    const [placed] = place([{ id, home: homeOf(id), barred }], places, this.#node.tag);
-    return placed === undefined || placed.kind === "stay" ? undefined : placed.to;
+    const placed = place({ home: homeOf(id), barred }, places, this.#node.tag);
+    return placed.kind === "stay" ? undefined : placed.to;
   }
 
   *#stop(): Work<void> {

@@ -39,7 +39,7 @@ export class HomeComing {
         ...this.#failed.get(copy.id),
       }));
     const { settle: settleMs, rest: restMs } = times;
-    const ready = homeComings(guests, { homes: this.#upSince, now, most: guests.length, settleMs, restMs });
+    const ready = homeComings(guests, { homes: this.#upSince, now, settleMs, restMs });
     const next = nextPace(this.#pace, { now, perSecond, left: ready.length, endsAt: Number.POSITIVE_INFINITY });
     this.#pace = next.pace;
     for (const { copy } of ready.slice(0, next.begin)) this.#lead(copy, now);
