@@ -5,6 +5,7 @@ import { writeDuration } from "../model/written-values.ts";
 import { urlOption } from "./cluster-address.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";
+import { sayWhenInterrupted } from "./interrupted.ts";
 import { OnceASecond } from "./once-a-second.ts";
 import { countOf, print, printJson, progress } from "./output.ts";
 
@@ -29,7 +30,7 @@ export function registerDrain(program: Command): void {
       const seldom = new OnceASecond();
       const shown = (left: number) =>
         seldom.say(left, () => json !== true && progress(`Node ${name} has ${countOf(left, "session")} to hand over.`));
-      const node = told.drainLeft === undefined ? asTold : await waitForDrain(watch, told, shown);
+      const node = told.drainLeft === undefined ? asTold : await waitForDrain(watch, told, shown, json === true);
       if (json === true) return printJson(node);
       print(
         node.state === "draining"
@@ -40,7 +41,23 @@ export function registerDrain(program: Command): void {
 }
 
 /** Waits until no drain is under way any more, and gives the node as it is then. */
-async function waitForDrain(watch: ClusterWatch, told: ToldNode, shown: (left: number) => void): Promise<NodeView> {
+async function waitForDrain(
+  watch: ClusterWatch,
+  told: ToldNode,
+  shown: (left: number) => void,
+  json: boolean,
+): Promise<NodeView> {
+  const { name } = told;
+  const said = () => `Node ${name} drains all the same: mooring drain ${name} waits for it again, --cancel undoes it.`;
+  const stop = sayWhenInterrupted(said, json);
+  try {
+    return await lookUntilDrained(watch, told, shown);
+  } finally {
+    stop();
+  }
+}
+
+async function lookUntilDrained(watch: ClusterWatch, told: ToldNode, shown: (left: number) => void): Promise<NodeView> {
   const { name, drainDeadline } = told;
   const end = performance.now() + drainDeadline + afterDeadlineMs;
   let left = told.drainLeft ?? 0;

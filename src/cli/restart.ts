@@ -1,12 +1,12 @@
 import type { Command } from "commander";
-import type { NodeView } from "../admin/target.ts";
 import { readDuration } from "../model/written-values.ts";
 import { urlOption } from "./cluster-address.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";
 import { OnceASecond } from "./once-a-second.ts";
 import { countOf, print, printJson, progress } from "./output.ts";
-import { type RestartStep, restartNode } from "./restart-node.ts";
+import { restartAll, restartOne } from "./restart-all.ts";
+import type { RestartStep } from "./restart-node.ts";
 
 interface RestartOptions {
   readonly rolling?: boolean;
@@ -39,48 +39,12 @@ export function registerRestart(program: Command): void {
       }
       const watch = await ClusterWatch.open(url);
       const nodes = await watch.nodes();
-      const how = { startDeadline: options.startDeadline, onStep: json ? jsonSteps() : shownSteps() };
-      if (name !== undefined) return await restartNode(watch, name, how);
+      const how = { startDeadline: options.startDeadline, json, onStep: json ? jsonSteps() : shownSteps() };
+      if (name !== undefined) return await restartOne(watch, name, how);
       const startedAt = performance.now();
-      await restartAll(nodes, (node) => restartNode(watch, node, how));
+      await restartAll(watch, nodes, how);
       if (!json) print(`${countOf(nodes.length, "node")} restarted in ${secondsSince(startedAt)}.`);
     });
-}
-
-/** One after another, so that there is always a node that takes the sessions of the one that restarts. */
-async function restartAll(nodes: readonly NodeView[], restart: (name: string) => Promise<void>): Promise<void> {
-  refuseToBegin(nodes);
-  for (const [index, { name }] of nodes.entries()) {
-    try {
-      await restart(name);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      const left = nodes.slice(index + 1).map((node) => node.name);
-      const stopped =
-        left.length === 0 ? "" : ` The rolling restart stops here: ${left.join(", ")} were left as they are.`;
-      throw new CommandError(error.code, error.message + stopped, error.exitCode, { cause: error.cause });
-    }
-  }
-}
-
-/** A cluster that lacks a node already does not lose another one, and one that can't be restarted is found before. */
-function refuseToBegin(nodes: readonly NodeView[]): void {
-  const down = nodes.filter(({ state }) => state === "down").map(({ name }) => name);
-  if (down.length > 0) {
-    throw new CommandError(
-      "node-down",
-      `No node was restarted, because ${down.join(", ")} ${down.length === 1 ? "is" : "are"} down or can't be asked: ` +
-        "the cluster would lack one more meanwhile. Start what is down first (mooring nodes shows it).",
-    );
-  }
-  const deaf = nodes.filter(({ admin }) => admin === null).map(({ name }) => name);
-  if (deaf.length > 0) {
-    throw new CommandError(
-      "node-not-told",
-      `No node was restarted, because ${deaf.join(", ")} can't be asked: without an admin listener (--admin off). ` +
-        "Restart them by what supervises them: SIGTERM does the same.",
-    );
-  }
 }
 
 function jsonSteps(): (step: RestartStep) => void {

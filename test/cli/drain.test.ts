@@ -2,7 +2,8 @@ import { afterEach, expect, test } from "vitest";
 import { type AdminListener, startAdminServer } from "../../src/admin/admin-server.ts";
 import type { AdminApi, NodeView } from "../../src/admin/target.ts";
 import { silentLog } from "../../src/ports/log.ts";
-import { runMooring } from "../cluster/mooring-process.ts";
+import { MooringProcess, runMooring } from "../cluster/mooring-process.ts";
+import { eventually } from "../support/eventually.ts";
 
 let listener: AdminListener | undefined;
 afterEach(() => listener?.stop());
@@ -38,6 +39,15 @@ test("with --json it prints one document, the node as it is in the end", async (
   const { code, stdout, stderr } = await runMooring(["drain", "node-1", "--url", url, "--json"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(JSON.parse(stdout)).toEqual({ ...node, state: "draining", sessions: 0 });
+});
+
+test("who interrupts it is told that the drain goes on", async () => {
+  const url = await drainingNode({ drainLeft: 3 });
+  const drain = new MooringProcess(["drain", "node-1", "--url", url]);
+  await eventually(() => expect(drain.told()).toContain("3 sessions to hand over"), 10_000);
+  drain.signal("SIGINT");
+  expect(await drain.exit(2_000)).toBe("SIGINT");
+  expect(drain.told()).toContain("Interrupted. Node node-1 drains all the same: mooring drain node-1 waits");
 });
 
 test("it ends when somebody undoes the drain, and says so", async () => {

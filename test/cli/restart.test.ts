@@ -1,6 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type AdminListener, startAdminServer } from "../../src/admin/admin-server.ts";
+import type { AdminApi, NodeView } from "../../src/admin/target.ts";
 import { OnceASecond } from "../../src/cli/once-a-second.ts";
+import { missingOf } from "../../src/cli/restart-all.ts";
 import { lookAt } from "../../src/cli/restart-node.ts";
+import { silentLog } from "../../src/ports/log.ts";
 import { MooringProcess, runMooring } from "../cluster/mooring-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { call, initialize } from "../support/raw-mcp.ts";
@@ -56,6 +60,79 @@ describe("nodes that nobody starts again", () => {
       expect.arrayContaining(["node-restarting", "node-stopping", "node-stopped"]),
     );
     expect((await fetch(`${second.admin}/readyz`)).status).toBe(200);
+  });
+});
+
+describe("while a rolling restart is under way", () => {
+  let listener: AdminListener;
+  let nodes: NodeView[];
+  let told: string[];
+  /** What happens to the cluster when a node is told to restart. */
+  let onRestart: (name: string) => void;
+  beforeEach(async () => {
+    nodes = ["node-1", "node-2", "node-3"].map((name, index) => ({
+      ...{ name, tag: `abcde${index + 2}`, state: "up", sessions: 3, pid: 1, since: 1 },
+      ...{ url: `http://127.0.0.1:300${index}`, admin: "http://127.0.0.1:1" },
+    }));
+    told = [];
+    const api = {
+      nodes: async () => nodes,
+      restart: async (name: string) => {
+        told.push(name);
+        const node = nodes.find((candidate) => candidate.name === name) as NodeView;
+        onRestart(name);
+        return { kind: "asked", node: { ...node, drainDeadline: 30_000, stopDeadline: 50_000 } };
+      },
+    } satisfies Partial<AdminApi> as unknown as AdminApi;
+    listener = await startAdminServer({
+      ...{ api, title: "test", address: { host: "127.0.0.1", port: 0 }, option: "--admin", allowHost: [] },
+      ...{ plain: {}, log: silentLog },
+    });
+  });
+  afterEach(() => listener.stop());
+
+  const change = (name: string, changes: Partial<NodeView>) => {
+    nodes = nodes.map((node) => (node.name === name ? { ...node, ...changes } : node));
+  };
+
+  test.each([
+    ["down", () => change("node-3", { state: "down" })],
+    ["not listed any more", () => void nodes.pop()],
+  ])("a node that is %s meanwhile stops it: the cluster would lack two", async (_how, lose) => {
+    onRestart = (name) => {
+      change(name, { since: 2 });
+      lose();
+    };
+    const { code, logs } = await runMooring([
+      ...["restart", "--rolling", "--start-deadline", "500ms", "--url", listener.url, "--json"],
+    ]);
+    expect(code).toBe(1);
+    expect(told).toEqual(["node-1"]);
+    expect(logs).toMatchObject([
+      {
+        code: "node-down",
+        message: expect.stringMatching(/^node-3 is down.* stops here: node-2, node-3 were left as they are\.$/),
+      },
+    ]);
+  });
+
+  test("who interrupts it is told which nodes go on, and which were left", async () => {
+    onRestart = () => {};
+    const restart = new MooringProcess(["restart", "--rolling", "--url", listener.url]);
+    await eventually(() => expect(restart.told()).toContain("node-1 has 3 sessions left"), 10_000);
+    restart.signal("SIGINT");
+    expect(await restart.exit(2_000)).toBe("SIGINT");
+    expect(restart.told()).toMatch(
+      /Interrupted\. Node node-1 was asked to restart, and does so all the same.* node-2, node-3 were left as they are\./,
+    );
+  });
+
+  test("whoever is listed and not down is there, a draining one too", () => {
+    const seen = [
+      { name: "a", state: "draining" },
+      { name: "b", state: "down" },
+    ] as const;
+    expect(missingOf(["a", "b", "c"], seen)).toEqual(["b", "c"]);
   });
 });
 
