@@ -170,7 +170,6 @@ export class CallStream implements HeldBack, Departure {
   }
 
   outlive(): void {
-    if (!this.#host.outbox.keeps) return;
     this.#events?.log();
     this.#host.outbox.soon();
   }

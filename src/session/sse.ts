@@ -1,4 +1,4 @@
-/** Server-sent events as Mooring writes them: text, made once, for one socket or many. */
+/** Server-sent events as Mooring writes them. */
 
 /** One JSON-RPC message as an event; with an id where the client may ask for what follows it. */
 export function messageEvent(json: string, id?: string): string {
