@@ -36,8 +36,9 @@ const againMs = 1_000;
 const lastMovesMs = 5_000;
 
 /**
- * One drain of a node: all its sessions go elsewhere, at a pace. It goes on for sessions that begin here meanwhile, as
- * long as some edge sends new clients, until it is cancelled.
+ * One drain of a node: all its sessions go elsewhere, at a pace, and within its deadline. It goes on for sessions that
+ * begin here meanwhile, as long as some edge sends new clients, until it is cancelled: after the deadline without cutting
+ * calls.
  */
 export class Drain {
   readonly #parts: DrainParts;
@@ -89,8 +90,9 @@ export class Drain {
     let turn = startPace(performance.now());
     while (!signal.aborted) {
       const now = performance.now();
-      const ready = keeper.all().filter(({ id }) => this.#isReady(id, now));
-      const endsAt = this.#began + deadlineMs;
+      // Where nobody could take them, their calls are not to wait for nothing.
+      const ready = this.#hasPlaces ? keeper.all().filter(({ id }) => this.#isReady(id, now)) : [];
+      const endsAt = this.#isOver ? Number.POSITIVE_INFINITY : this.#began + deadlineMs;
       const next = nextPace(turn, { now, perSecond: pace, left: ready.length, endsAt });
       turn = next.pace;
       const begin = now >= endsAt ? next.begin : Math.min(next.begin, room());
@@ -120,7 +122,8 @@ export class Drain {
     const journey: Journey = {
       next: (barred) => this.#next(session, barred),
       began: this.#began,
-      deadlineMs: this.#parts.deadlineMs,
+      // Those that come later, or that somebody takes at last, leave without hurry.
+      deadlineMs: this.#isOver ? Number.POSITIVE_INFINITY : this.#parts.deadlineMs,
       signal: this.#cancel.signal,
     };
     const departed = await this.#parts.depart(session, journey);

@@ -201,6 +201,20 @@ describe("a node that drains hands its sessions over", () => {
   });
 });
 
+describe("a drain whose deadline is over goes on, without hurry", () => {
+  test("where another node comes up at last: a call in flight ends here first", async () => {
+    const a = await start("a", { drainDeadline: 200 });
+    const client = await RawClient.begin(a.url);
+    await a.node.drain();
+    await sleep(300);
+    const slow = await client.startCall("sleep", { ms: 1_500, steps: 2 });
+    const b = await start("b");
+    expect((await slow.ended()).messages.at(-1)?.result).toMatchObject({ structuredContent: { node: "a" } });
+    await eventually(() => expect(ownerOf(client)).toBe(b.node.tag));
+    expect(counted(await client.call("count"))).toEqual({ value: 1, node: "b" });
+  });
+});
+
 describe("a node that stops", () => {
   test("hands its sessions over, and passes requests on until the edge knows", async () => {
     const [a, b] = await Promise.all([start("a", { edgeDelay: 500 }), start("b")]);
