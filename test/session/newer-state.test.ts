@@ -150,7 +150,8 @@ test("older code leaves what it doesn't declare as it is, whatever it changes an
   expect(open[0]?.snapshot().state).toEqual({ count: '{"d":2}', ...theirs });
   open[0]?.unkept();
   count.value += 1;
-  await eventually(() => expect(store.begun.at(-1)?.state).toEqual({ count: '{"d":3}', ...theirs }));
+  await eventually(() => expect(store.stored.state).toEqual({ count: '{"d":3}', ...theirs }));
+  expect(store.begun.at(-1)?.state).toEqual({ count: '{"d":3}', ...theirs });
   const newest = await restore(
     running((session) => {
       newCode(session);
