@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeView } from "../admin/target.ts";
-import { writeDuration } from "../model/settings.ts";
+import { writeDuration } from "../model/written-values.ts";
 import type { ClusterWatch } from "./cluster-watch.ts";
 import { CommandError } from "./failure.ts";
 import { sayWhenInterrupted } from "./interrupted.ts";
