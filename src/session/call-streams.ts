@@ -2,14 +2,16 @@ import { outcome, outcomeText } from "./call-outcomes.ts";
 import { type Call, type CallHost, CallStream, type Post } from "./call-stream.ts";
 import type { Calls } from "./calls.ts";
 import type { EventStream } from "./event-stream.ts";
-import { errorCode, errorText, type JsonRpcMessage } from "./json-rpc.ts";
+import type { JsonRpcMessage } from "./json-rpc.ts";
 import type { Ledger, PastCall } from "./ledger.ts";
 import { messageExtra, type Origin } from "./message-extra.ts";
 import { PostBody } from "./post-body.ts";
-import { answerEvents, answerJson, type ResponseSink, whenLeft } from "./response-sink.ts";
+import { answerEnded, answerGone } from "./refusals.ts";
+import { answerEvents, type ResponseSink, whenLeft } from "./response-sink.ts";
 import { type Resumption, resumption } from "./resumption.ts";
 import { type RetainedEvent, wire } from "./retained-events.ts";
 import { callStreamName, type EventPlace } from "./sse.ts";
+import type { EndReason } from "./transport-options.ts";
 import type { MessageExtra } from "./transport-types.ts";
 
 export interface CallStreamsParts {
@@ -33,6 +35,8 @@ export class CallStreams {
   #named: Map<string, CallStream> | undefined;
   /** The number of the last event of each stream that has ended here, from the first on. Oldest first. */
   #finished: Map<string, number> | undefined;
+  /** Connections whose answers wait for what was changed before to be written, from the first on. */
+  #waiting: Set<ResponseSink> | undefined;
 
   constructor(parts: CallStreamsParts) {
     this.#parts = parts;
@@ -61,6 +65,12 @@ export class CallStreams {
     if (events === undefined) return;
     this.#named?.delete(name);
     this.#finish(name, events.sequence);
+  }
+
+  /** The session has ended here: whoever waits asks where it goes on. */
+  end(reason: EndReason): void {
+    for (const sink of this.#waiting ?? []) answerEnded(sink, reason);
+    this.#waiting = undefined;
   }
 
   /** Gives a connection the rest of a stream, from the event after `place`. */
@@ -141,7 +151,12 @@ export class CallStreams {
     // Whoever loses this answer may ask again.
     for (const event of told) host.ring.add(event);
     this.#finish(stream, sequence + told.length);
-    const answer = () => this.#answer(sink, stream, [...events, ...told]);
+    const answer = () => {
+      this.#waiting?.delete(sink);
+      this.#answer(sink, stream, [...events, ...told]);
+    };
+    this.#waiting ??= new Set();
+    this.#waiting.add(sink);
     host.outbox.pass({ leave: answer, refuse: answer });
   }
 
@@ -157,9 +172,4 @@ export class CallStreams {
     }
     if (host.outbox.keeps) whenLeft(sink, (whole) => whole && ledger.read(stream));
   }
-}
-
-export function answerGone(sink: ResponseSink, { stream, sequence }: EventPlace): void {
-  const fault = `What followed event ${stream}-${sequence} is not kept any more. Open a stream without Last-Event-ID.`;
-  answerJson(sink, 400, errorText(null, errorCode.transport, fault));
 }

@@ -1,22 +1,13 @@
-import { refusalBody } from "../model/refusal.ts";
 import type { Journal, SessionChanges } from "../ports/registry.ts";
 import { outcome } from "./call-outcomes.ts";
 import type { CallHost, CallStream } from "./call-stream.ts";
-import { answerGone, CallStreams } from "./call-streams.ts";
+import { CallStreams } from "./call-streams.ts";
 import { Calls } from "./calls.ts";
 import { EpochIds } from "./epoch-ids.ts";
 import { EventStream } from "./event-stream.ts";
 import type { HoldBack } from "./hold-back.ts";
 import { SessionJournal } from "./journal.ts";
-import {
-  errorCode,
-  errorText,
-  isRequest,
-  isResponse,
-  type JsonRpcMessage,
-  type JsonRpcRequest,
-  type RequestId,
-} from "./json-rpc.ts";
+import { errorCode, errorText, isRequest, isResponse, type JsonRpcMessage, type JsonRpcRequest } from "./json-rpc.ts";
 import type { KeepAlive } from "./keep-alive.ts";
 import { Ledger } from "./ledger.ts";
 import { ListCheck } from "./list-check.ts";
@@ -25,6 +16,7 @@ import { type Departure, Outbox } from "./outbox.ts";
 import { type Ask, OwnRequests } from "./own-requests.ts";
 import { PostBody } from "./post-body.ts";
 import { canBePrimed, sessionRevisions } from "./protocol-version.ts";
+import { answerEnded, answerGone } from "./refusals.ts";
 import { Repeatable } from "./repeatable.ts";
 import { replay } from "./replay.ts";
 import { answer, answerJson, type ResponseSink } from "./response-sink.ts";
@@ -341,6 +333,7 @@ export class SessionTransport implements McpTransport, CallHost {
     if (goesOn || this.outbox.isLost) this.#calls.abandonAll(outcome.nodeLost);
     else this.#calls.endAll("The session ended before this request had its response");
     this.outbox.lose();
+    this.#callStreams.end(reason);
     this.#own.stop();
     this.#ledger.stop();
     if (reason === "moved" || reason === "node-stopping") this.#standalone.moved();
@@ -412,10 +405,3 @@ export class SessionTransport implements McpTransport, CallHost {
 }
 
 const settled = Promise.resolve();
-
-/** For a request that reached a session in the moment of its end. */
-function answerEnded(sink: ResponseSink, ended: EndReason | undefined, request: RequestId | null = null): void {
-  // All others go on elsewhere.
-  const reason = ended === "closed" || ended === "expired" ? ended : "misrouted";
-  answerJson(sink, 404, JSON.stringify(refusalBody(reason, request)));
-}

@@ -69,6 +69,21 @@ describe.each(["v1", "v2"] as const)("a call that was in flight when its node di
 });
 
 describe("the stream of a call that was in flight when its node died", () => {
+  test("keeps nobody waiting who asks for its stream in the moment in which the session is lost again", async () => {
+    const former = await begin();
+    const sink = await started(former, "change", 1);
+    const kept = await adopt(former);
+    kept.store.answers = undefined;
+    kept.call("count", 2);
+    const { end } = await kept.store.next();
+    const asked = kept.listen(lastIdOf(sink));
+    expect(asked.headersSent).toBe(false);
+    end("lost");
+    await kept.session.close("owner-lost");
+    expect(asked).toMatchObject({ ended: true, status: 404 });
+    expect(asked.text).toContain("misrouted");
+  });
+
   test("goes on above all that its client has seen", async () => {
     const former = await begin();
     const lost = await started(former, "change", 1);
