@@ -1,4 +1,5 @@
 import { type AdminAnswer, ask, SilentError } from "./ask.ts";
+import { refusalOf } from "./problem.ts";
 import type { NodeView, NotTold, RestartWish, SessionList, SessionView, StateChange, ToldNode } from "./target.ts";
 
 /** A node that is asked for what it holds. */
@@ -51,7 +52,7 @@ export async function tellState(peer: Peer, state: "up" | "draining"): Promise<S
   const { status, body } = told;
   if (status === 200) return { kind: "changed", node: body as ToldNode };
   if (status === 404) return { kind: "unknown" };
-  return { kind: "not-told", why: messageOf(told) };
+  return refusalOf(peer.name, told);
 }
 
 /** Asks a node to end, so that its supervisor starts it again. */
@@ -63,7 +64,7 @@ export async function tellRestart(peer: Peer): Promise<RestartWish> {
   if (status === 501) return { kind: "embedded" };
   // Another 404 comes from a version of Mooring that knows no restart.
   if (status === 404 && codeOf(body) === "unknown-node") return { kind: "unknown" };
-  return { kind: "not-told", why: messageOf(told) };
+  return refusalOf(peer.name, told);
 }
 
 /** What a node answered when it was told something, or why it could not be told. */
@@ -93,10 +94,6 @@ async function tellNode(
 
 function codeOf(body: unknown): unknown {
   return (body as { code?: unknown } | null)?.code;
-}
-
-function messageOf({ status, body }: AdminAnswer): string {
-  return String((body as { message?: unknown } | null)?.message ?? `status ${status}`);
 }
 
 /** Asks all at once, and gives the names of those that don't answer. */

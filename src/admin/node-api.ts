@@ -68,7 +68,7 @@ export class NodeApi implements AdminApi {
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
       const why = `it is ${state}, but could not tell the other nodes and the edge: ${error.message} It goes on trying.`;
-      return { kind: "not-told", why };
+      return { kind: "not-told", why, next: "It needs no second call: mooring nodes shows it when Redis answers." };
     }
   }
 

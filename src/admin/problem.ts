@@ -1,3 +1,4 @@
+import type { AdminAnswer } from "./ask.ts";
 import type { NotTold } from "./target.ts";
 
 /** An error as the API tells it. */
@@ -23,7 +24,7 @@ export function internal(error: unknown): Problem {
     status: 503,
     code: "cluster-not-asked",
     message: `The cluster could not be asked: ${reason}`,
-    next: "Try again. A node answers for itself alone with ?scope=node, and drains or restarts all the same when it is asked at its own admin address.",
+    next: "Try again. A node answers for itself alone with ?scope=node, and drains all the same when it is asked at its own admin address.",
   };
 }
 
@@ -55,11 +56,26 @@ export function nodeEmbedded(name: string): Problem {
   };
 }
 
+function ofNode(name: string): string {
+  return `Node "${name}": `;
+}
+
+/** What another node's answer says of itself, when it refuses what it was told. */
+export function refusalOf(name: string, { status, body }: AdminAnswer): NotTold {
+  const { message, next } = (body ?? {}) as Partial<Problem>;
+  const why = typeof message === "string" ? message : `status ${status}`;
+  const from = ofNode(name);
+  return {
+    ...{ kind: "not-told", why: why.startsWith(from) ? why.slice(from.length) : why },
+    ...(typeof next === "string" && { next }),
+  };
+}
+
 export function nodeNotTold(name: string, { why, next }: NotTold): Problem {
   return {
     status: 503,
     code: "node-not-told",
-    message: `Node "${name}": ${why}`,
+    message: `${ofNode(name)}${why}`,
     next: next ?? "Try again, or ask the node itself at its own admin address.",
   };
 }

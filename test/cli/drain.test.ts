@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { type AdminListener, startAdminServer } from "../../src/admin/admin-server.ts";
+import { nodeNotTold, refusalOf } from "../../src/admin/problem.ts";
 import type { AdminApi, NodeView } from "../../src/admin/target.ts";
 import { silentLog } from "../../src/ports/log.ts";
 import { MooringProcess, runMooring } from "../cluster/mooring-process.ts";
@@ -55,4 +56,11 @@ test("it ends when somebody undoes the drain, and says so", async () => {
   const { code, stdout, logs } = await runMooring(["drain", "node-1", "--url", url, "--json"]);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(logs).toMatchObject([{ code: "node-not-drained", message: expect.stringMatching(/undid.*1 session to/) }]);
+});
+
+test("what a node says of itself goes on to who asked through another one as it is", () => {
+  const own = nodeNotTold("node-1", { kind: "not-told", why: "it is just starting.", next: "Wait." });
+  const { status, ...body } = own;
+  expect(nodeNotTold("node-1", refusalOf("node-1", { status, body }))).toEqual(own);
+  expect(refusalOf("node-1", { status: 502, body: null })).toEqual({ kind: "not-told", why: "status 502" });
 });
