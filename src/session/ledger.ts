@@ -43,8 +43,9 @@ export interface LedgerParts {
   now(): number;
 }
 
-/** How many calls are remembered whose answers nobody has read, and for how long. */
+/** How many calls are remembered whose answers nobody has read, how long their bodies may be together, and for how long. */
 const maxKept = 256;
+const maxKeptLength = 8 * 1024 * 1024;
 const keptMs = 5 * 60_000;
 
 /** A call with larger params is never run again; nor is one whose params are nested too deep to be written. */
@@ -210,7 +211,14 @@ export class Ledger {
   /** The oldest go first; those on their way end by themselves. */
   #shorten(): void {
     const kept = [...this.#past.values()].filter(({ state }) => state !== "leaving");
-    for (const past of kept.slice(0, Math.max(0, kept.length - maxKept))) this.forget(past);
+    // The requests of a batch share their body.
+    const bodies = new Set<PostBody>();
+    let length = 0;
+    for (const [index, past] of kept.reverse().entries()) {
+      if (!bodies.has(past.body)) length += past.body.length;
+      bodies.add(past.body);
+      if (index >= maxKept || (bodies.size > 1 && length > maxKeptLength)) this.forget(past);
+    }
   }
 
   #arrangeSweep(): void {

@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 
 /** The body of a POST, by which a repeat of it is known. Kept as text until its hash is needed, if it ever is. */
 export class PostBody {
+  /** Characters of its text; 0 where only its hash is known. What was read from it takes about as much memory. */
+  readonly length: number;
   #text: string | undefined;
   #hash: string | undefined;
 
   private constructor(text: string | undefined, hash: string | undefined) {
+    this.length = text?.length ?? 0;
     this.#text = text;
     this.#hash = hash;
   }

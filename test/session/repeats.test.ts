@@ -183,6 +183,23 @@ describe("a repeated POST", () => {
     expect(await kept.callText("count", 300)).toMatch(/may or may not have run/);
   });
 
+  test("is remembered for as many calls as have bodies of 8 MiB together", async () => {
+    await open();
+    const large = "x".repeat(3 * 1024 * 1024);
+    const post = (id: number, sink: FakeSink) => {
+      const params = { name: "count", arguments: { large } };
+      return kept.post({ jsonrpc: "2.0", id, method: "tools/call", params }, sink);
+    };
+    for (const id of [1, 2, 3]) {
+      const gone = new FakeSink();
+      gone.destroy();
+      post(id, gone);
+      await eventually(() => expect(kept.session.transport.inFlight).toBe(0));
+    }
+    for (const id of [2, 3]) expect(textOf(await kept.ended(post(id, new FakeSink())))).toMatch(/may or may not/);
+    expect(textOf(await kept.ended(post(1, new FakeSink())))).toBe("4");
+  });
+
   test("is remembered for five minutes", async () => {
     await open();
     const sink = new FakeSink();
