@@ -6,7 +6,7 @@ import { readAdmin, startAdmin } from "./admin/start-admin.ts";
 import { NodeFeed } from "./edge/node-feed.ts";
 import { leasesUntilGone } from "./edge/view-of.ts";
 import { completeSettings } from "./model/complete-settings.ts";
-import { formatToWrite, ownFormats } from "./model/formats.ts";
+import { ownFormats } from "./model/formats.ts";
 import { longestStop } from "./model/stop-time.ts";
 import { tagOf } from "./model/tag.ts";
 import type { MooringNode, NodeOptions } from "./mooring-node.ts";
@@ -25,6 +25,7 @@ import { OwnerNotes } from "./node/owner-notes.ts";
 import { Ownership } from "./node/ownership.ts";
 import { type Peering, startPeering } from "./node/peering.ts";
 import { answerPromises, askPromise, PromisesMade } from "./node/promises.ts";
+import { startSessionHost } from "./node/session-host.ts";
 import { SessionKeeper } from "./node/session-keeper.ts";
 import { answersAsItself } from "./node/sign-of-life.ts";
 import { webExchange } from "./node/web-exchange.ts";
@@ -36,18 +37,9 @@ import { openRegistry } from "./registry/open-registry.ts";
 import { Renewals } from "./registry/renewals.ts";
 import { renewalInterval, sessionTtl } from "./registry/session-ttl.ts";
 import type { AppHandler } from "./session/define-server.ts";
-import { HoldBack } from "./session/hold-back.ts";
-import { KeepAlive } from "./session/keep-alive.ts";
-import { ListChecks } from "./session/list-checks.ts";
-import { RetainedEvents } from "./session/retained-events.ts";
-import type { SessionHost } from "./session/session.ts";
-import { StateError } from "./session/state-error.ts";
 
 /** How long a node that stops waits for calls that it has passed on. */
 const lastRelaysMs = 5_000;
-
-/** How often retained events are looked through for those that are too old. */
-const sweepMs = 30_000;
 
 /**
  * Makes a node and lets it join its cluster; where a former life of it holds its name still, that takes up to one lease.
@@ -68,38 +60,17 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   const tag = tagOf(name);
   const incarnation = randomUUID();
   const now = () => clock.now();
-  const retained = new RetainedEvents();
-  const keepAlive = new KeepAlive();
-  const holdBack = new HoldBack();
-  const listChecks = new ListChecks();
   const writes = new DeferredWrites({ registry, log, onLost: (id, why) => keeper.claimLost(id, why) });
   const renewals = new Renewals({
     ...{ registry, log, renewEveryMs: renewalInterval(sessionTtlMs) },
     onMissing: (ids) => void keeper.entries.check(ids),
   });
   const metrics = new NodeMetrics();
-  const host: SessionHost = {
-    node: { name, tag },
-    definition,
-    retained,
-    keepAlive,
-    holdBack,
-    listChecks,
-    answerAsJson: settings.answers === "json",
-    holdMs: settings.hold,
-    strict: settings.durability === "strict",
-    ledger: settings.ledger,
-    leftUnlogged: (_session, count) => metrics.leftUnlogged(count),
-    format: () => formatToWrite(ownFormats, members.all()),
-    now,
-    overflowed: (session, stream) => log.warn("stream-overflowed", { session, stream }),
-    serverFailed: (session, error) => {
-      // What an SDK reports is mostly what a client did; state that can't be kept is the person's own code's.
-      const level = error instanceof StateError ? "error" : "debug";
-      log[level]("server-error", { session, error: error.message });
-    },
-    taskFailed: (session, task, error) => log.error("server-error", { session, task, error: error.message }),
-  };
+  const shared = startSessionHost({
+    ...{ node: { name, tag }, definition, settings, metrics, log, now },
+    members: () => members.all(),
+  });
+  const { host } = shared;
   const isShared = options.registry !== undefined || redis !== undefined;
   const read = () => readBoth(clock);
   const goneAfter = settings.lease * leasesUntilGone;
@@ -134,14 +105,13 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
   metrics.observe(() => ({
     sessions: keeper.size,
     parked: keeper.parked.size,
-    streams: keepAlive.size,
+    streams: host.keepAlive.size,
     inFlight: keeper.inFlight,
-    retainedBytes: retained.bytes,
+    retainedBytes: host.retained.bytes,
     writes: writes.counts(),
     unreplicated: registry.unreplicatedWrites,
   }));
   const access = { ...settings, loopback: isLocalUrl(url) };
-  const sweep = setInterval(() => retained.sweep(now()), sweepMs).unref();
   const ending = new AbortController();
   const sessions = () => keeper.all().map((session) => sessionView(session, name));
   const close = async (id: string) => (await keeper.close(id)) === undefined;
@@ -231,10 +201,7 @@ export async function createNode(options: NodeOptions): Promise<MooringNode> {
     await peering?.relays.finished(lastRelaysMs);
     await members.stop();
     ending.abort();
-    keepAlive.stop();
-    holdBack.stop();
-    listChecks.stop();
-    clearInterval(sweep);
+    shared.stop();
     await renewals.stop();
     await writes.stop();
     await registry.stop();
