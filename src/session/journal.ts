@@ -5,8 +5,9 @@ import { digestOf, type ListKind, listOf } from "./lists.ts";
 /** What a request changes, when its result is there: gives what is to be written, if anything. */
 type Change = (journal: SessionJournal, result: NonNullable<JsonRpcMessage["result"]>) => Partial<Journal> | undefined;
 
-/** How many subscriptions of a session are noted. */
+/** How many subscriptions of a session are noted, and how long they may be together: each one writes all of them. */
 const maxSubscriptions = 1_000;
+const maxSubscriptionsLength = 1024 * 1024;
 
 /** What shaped a session from its client's side, and has to be said again to a fresh server; and what it was given. */
 export class SessionJournal {
@@ -66,11 +67,17 @@ export class SessionJournal {
     return { level };
   }
 
-  subscribe(uri: string): Partial<Journal> {
+  subscribe(uri: string): Partial<Journal> | undefined {
+    if (uri.length > maxSubscriptionsLength) return undefined;
     this.#subscriptions ??= new Set();
     this.#subscriptions.add(uri);
-    const [oldest] = this.#subscriptions;
-    if (this.#subscriptions.size > maxSubscriptions) this.#subscriptions.delete(oldest as string);
+    let length = 0;
+    for (const each of this.#subscriptions) length += each.length;
+    for (const oldest of this.#subscriptions) {
+      if (this.#subscriptions.size <= maxSubscriptions && length <= maxSubscriptionsLength) break;
+      this.#subscriptions.delete(oldest);
+      length -= oldest.length;
+    }
     return { subscriptions: this.#subscribed };
   }
 

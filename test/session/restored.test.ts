@@ -104,6 +104,16 @@ describe.each(["v1", "v2"] as const)("a %s session whose node died", (sdk) => {
   });
 });
 
+test("a session notes a bounded length of subscriptions, the newest, and none that is longer by itself", async () => {
+  const kept = await begin("v2");
+  const uri = (name: string, length: number) => `${name}:${"x".repeat(length)}`;
+  const uris = [uri("a", 600_000), uri("b", 600_000), uri("c", 400_000), uri("d", 2_000_000)];
+  for (const each of uris) await kept.ended(kept.request("resources/subscribe", { uri: each }));
+  const { journal } = kept.session.transport;
+  expect(journal?.subscriptions).toEqual(uris.slice(1, 3));
+  expect(kept.store.stored.record.journal?.subscriptions).toEqual(journal?.subscriptions);
+});
+
 describe("whatever moment a node dies in", () => {
   test("nothing is lost that a client has seen, no count goes back, no number comes twice", async () => {
     const former = await begin("v2");
