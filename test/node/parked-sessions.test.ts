@@ -24,10 +24,7 @@ describe("a parked session is found at once", () => {
     const member = await nodes.start();
     const client = await begin(member);
     await textOf(client, "count");
-    let open = () => {};
-    member.registry.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const held = member.registry.hold();
     nodes.pass(times.parkAfter);
     await eventually(() => expect(member.registry.calls).toContain(`write ${client.session}`));
     const writes = member.registry.calls.length;
@@ -35,7 +32,7 @@ describe("a parked session is found at once", () => {
     const answers = Promise.all([textOf(client, "count"), textOf(client, "count")]);
     await rounds();
     expect(member.registry.calls.slice(writes).filter((call) => call.startsWith("hand over"))).toEqual([]);
-    open();
+    held.release();
     expect((await answers).sort()).toEqual(["2", "3"]);
     expect(member.log.of("session-parked")).toHaveLength(1);
   });
@@ -43,14 +40,11 @@ describe("a parked session is found at once", () => {
   test("by a close that comes while it leaves, after which nothing of it goes on", async () => {
     const member = await nodes.start();
     const client = await begin(member);
-    let open = () => {};
-    member.registry.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const held = member.registry.hold();
     nodes.pass(times.parkAfter);
     await eventually(() => expect(member.registry.calls).toContain(`write ${client.session}`));
     const closed = member.node.close(client.session);
-    open();
+    held.release();
     expect(await closed).toBe(true);
     await rounds();
     expect(member.log.of("session-parked")).toEqual([]);

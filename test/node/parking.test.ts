@@ -149,10 +149,7 @@ describe("many idle sessions", () => {
   test("leave memory a few at a time, and hold no request up", async () => {
     const member = await nodes.start();
     const clients = await Promise.all(Array.from({ length: 40 }, () => begin(member)));
-    let open = () => {};
-    member.registry.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const held = member.registry.hold();
     const before = member.registry.calls.length;
     nodes.pass(times.parkAfter);
     const begun = () => member.registry.calls.slice(before).filter((call) => call.startsWith("write"));
@@ -164,7 +161,7 @@ describe("many idle sessions", () => {
     const waiting = clients.find(({ session }) => !writes.includes(`write ${session}`)) as RawClient;
     const answer = await waiting.startCall("own", { on: false });
     expect(answer.status).toBe(200);
-    open();
+    held.release();
     await eventually(() => expect(member.log.of("session-parked").length).toBeGreaterThanOrEqual(39));
   });
 });

@@ -101,15 +101,12 @@ describe("writes of sessions", () => {
   });
 
   test("a close that overtakes a claim under way is not undone by that claim's failure", async () => {
-    let open = () => {};
-    registry.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const held = registry.hold();
     registry.failure = "unavailable";
     const claiming = claim(session("a"));
     registry.failure = undefined;
     const closing = writes.close("a");
-    open();
+    held.release();
     expect(await claiming).toBe("deferred");
     expect(await closing).toBe("not-there");
     await writes.flush();
@@ -137,14 +134,11 @@ describe("writes of sessions", () => {
   });
 
   test("a claim that a close overtook is told to nobody", async () => {
-    let open = () => {};
     await registry.close("a", { remember: true });
-    registry.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const held = registry.hold();
     const claiming = claim(session("a"));
     const closing = writes.close("a");
-    open();
+    held.release();
     await Promise.all([claiming, closing]);
     expect(lost).toEqual([]);
   });

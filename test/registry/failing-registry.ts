@@ -15,11 +15,19 @@ export class FailingRegistry extends MemoryRegistry {
   failure: "unavailable" | "refused" | undefined;
   /** Whether it gives no lease either: then it is away, also for a node that asks nothing else of it. */
   failsLeases = false;
-  /** What each call waits for before it does anything. */
-  gate: Promise<void> = Promise.resolve();
   /** Calls in their order, as `claim k3f9q2.a`. */
   readonly calls: string[] = [];
   readonly #reachable = new Listeners<boolean>();
+  #gate: Promise<void> = Promise.resolve();
+
+  /** Lets each call wait before it does anything. */
+  hold(): { release(): void } {
+    let release = (): void => {};
+    this.#gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return { release };
+  }
 
   override claim(...args: Parameters<Registry["claim"]>): Promise<Claimed> {
     return this.#unlessFailing(`claim ${args[0].id}`, () => super.claim(...args));
@@ -59,7 +67,7 @@ export class FailingRegistry extends MemoryRegistry {
   async #unlessFailing<T>(call: string, run: () => Promise<T>): Promise<T> {
     this.calls.push(call);
     const { failure } = this;
-    await this.gate;
+    await this.#gate;
     if (failure !== undefined) throw new RegistryError(failure, "Redis (in a test) is away.");
     return await run();
   }
