@@ -3,7 +3,7 @@ import type { SessionView } from "./target.ts";
 
 /** A session as operators see it. `node`: the name of the node that it lives on. */
 export function sessionView(session: Session, node: string): SessionView {
-  const { id, home, epoch, createdAt, lastSeenAt, client, principal, transport } = session;
+  const { id, home, epoch, createdAt, lastSeenAt, client, principal, pinned, transport } = session;
   return {
     id,
     node,
@@ -16,5 +16,6 @@ export function sessionView(session: Session, node: string): SessionView {
     streams: transport.streams,
     inFlight: transport.inFlight,
     principal: principal === undefined ? null : `${principal.subject}@${principal.issuer}`,
+    ...(pinned !== undefined && { pinned }),
   };
 }

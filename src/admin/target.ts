@@ -21,6 +21,8 @@ export interface SessionView {
   /** Calls that have begun and not ended. */
   readonly inFlight: number;
   readonly principal: string | null;
+  /** Why its server said that it can't go on elsewhere: a drain waits for it to the deadline. Absent when it can. */
+  readonly pinned?: string;
 }
 
 /** up: takes new sessions; draining: serves those it has; down: ended, or does not answer. */

@@ -44,11 +44,15 @@ export async function runServe(module: string | undefined, options: ServeOptions
   }
   let node: MooringNode | undefined;
   let end: End | undefined;
+  let sayCut: (() => void) | undefined;
   // From the very beginning: what nobody handles, the first process of a container never hears of. A node that does not
   // serve yet has nothing to hand over.
   onStopSignals(
     () => (end === undefined ? process.exit(0) : end({ handOver: true })),
-    () => process.exit(1),
+    () => {
+      sayCut?.();
+      process.exit(1);
+    },
   );
   const definition = await loadServer(module);
 
@@ -75,6 +79,7 @@ export async function runServe(module: string | undefined, options: ServeOptions
     throw error;
   }
   end = endOf(node, server);
+  sayCut = () => log.warn("node-stopped", { why: "a second signal", sessions: node?.sessions().length });
   endWithStarter(end);
   const ready = { event: "ready", name, tag: node.tag, pid: process.pid, url, admin: node.admin ?? null };
   process.send?.(ready);

@@ -26,7 +26,8 @@ const messages: Record<RefusalReason, string> = {
   closed: "Session not found: it was closed. Send initialize to begin a new session.",
   expired: "Session not found: it expired after a time without use. Send initialize to begin a new session.",
   "owner-gone": "Session not found: the node that held it is gone. Send initialize to begin a new session.",
-  "server-gone": "Session not found: the server process behind it ended. Send initialize to begin a new session.",
+  "server-gone":
+    "Session not found: its server ended, and could not go on elsewhere. Send initialize to begin a new session.",
   misrouted:
     "Session not reachable: it lives on another node, which this node can't pass requests to. Send the request again, with the cookie _mcp_backend if one was set.",
 };

@@ -150,6 +150,7 @@ test("a second SIGTERM ends a node at once, although a call still runs", async (
   expect(process.running).toBe(true);
   process.signal("SIGTERM");
   expect(await process.exit(1_000)).toBe(1);
+  expect(process.logs().at(-1)).toMatchObject({ level: "warn", event: "node-stopped", sessions: 1 });
   await cut;
 });
 

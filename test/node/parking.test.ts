@@ -62,7 +62,7 @@ describe("a session that nobody uses", () => {
     expect(member.log.of("session-parked")).toEqual([]);
     await textOf(working, "own", { on: false });
     await nodes.park(member, working);
-    expect(member.node.sessions().map(({ id }) => id)).toEqual([pinned.session]);
+    expect(member.node.sessions()).toMatchObject([{ id: pinned.session, pinned: "holds a child process" }]);
   });
 
   test.each([
