@@ -67,6 +67,11 @@ export class Drain {
     return this.#isOver || !this.#hasPlaces ? undefined : this.#parts.keeper.size;
   }
 
+  /** Whether all have left that could in time, or it was cancelled. What comes here still leaves as well. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   get #hasPlaces(): boolean {
     return this.#parts.members().some((node) => node.state === "up" && node.tag !== this.#parts.ownTag);
   }

@@ -48,10 +48,14 @@ export class Movement {
     return this.#drain?.left;
   }
 
-  /** Begins to hand all sessions over; does nothing when it has begun. */
+  /**
+   * Begins to hand all sessions over; does nothing while that is under way. A drain that is over begins anew: whoever
+   * wants another one, a stop say, is to have its time for what has come here since.
+   */
   drain(): void {
-    if (this.#drain !== undefined) return;
+    if (this.#drain?.isOver === false) return;
     this.#homeComing.stop();
+    void this.#drain?.cancel();
     this.#drain = new Drain({ ...this.#parts, ...this.#departures, loadOf: (node) => this.#loadOf(node) });
   }
 

@@ -230,6 +230,19 @@ describe("a node that stops", () => {
 });
 
 describe("a node that stops hands its sessions over also", () => {
+  test("where it was drained long ago, and has got some since", async () => {
+    const a = await start("a");
+    await a.node.drain();
+    await eventually(() => expect(a.log.of("drain-over")).toHaveLength(1));
+    const client = await RawClient.begin(a.url);
+    const slow = await client.startCall("sleep", { ms: 700, steps: 2 });
+    const b = await start("b");
+    await a.stop();
+    expect((await slow.ended()).messages.at(-1)?.result).toMatchObject({ structuredContent: { node: "a" } });
+    expect(a.log.of("session-handed-over")).toHaveLength(1);
+    expect(counted(await client.at(b.url).call("count"))).toEqual({ value: 1, node: "b" });
+  });
+
   test.each(["before", "behind"])("where its drain is undone just %s that", async (when) => {
     const [a, b] = await Promise.all([start("a"), start("b")]);
     const client = await RawClient.begin(a.url);
