@@ -190,8 +190,8 @@ export class Moves {
     if (to === undefined) return { kind: "stayed", refusedBy };
     const isReady = (await session.prepareToLeave("moved")) === "written" && session.isReadyToLeave;
     if (!keeper.holds(session)) return { kind: "gone" };
-    // A request may have passed the gate in the moment in which it closed.
-    if (!isReady || (session.transport.inFlight > 0 && !isCut)) {
+    // A request may have passed the gate in the moment in which it closed, or its server have pinned it since.
+    if (!isReady || session.pinned !== undefined || (session.transport.inFlight > 0 && !isCut)) {
       session.stay();
       return undefined;
     }

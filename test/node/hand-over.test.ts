@@ -294,6 +294,25 @@ describe("a session stays where it is, with its state, when", () => {
     expect(counted(await client.call("count"))).toEqual({ value: 2, node: "b" });
   });
 
+  test("its server pins it in the very moment in which it was to leave", async () => {
+    const pinning: ServerDefinition = {
+      ...yardstick,
+      create: async (context) => {
+        context.session.task("lock", async ({ signal }) => {
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          context.session.pin("it holds a lock");
+        });
+        return await yardstick.create(context);
+      },
+    };
+    const [a] = await Promise.all([start("a", {}, pinning), start("b")]);
+    const client = await RawClient.begin(a.url);
+    void a.node.drain();
+    await eventually(() => expect(shared.find(client.session, Date.now())?.pinned).toBe("it holds a lock"));
+    expect(counted(await client.call("count"))).toEqual({ value: 1, node: "a" });
+    expect(a.log.of("session-handed-over")).toEqual([]);
+  });
+
   test("the person's own code fails on the node that it was offered to", async () => {
     const failing = { ...yardstick, create: () => Promise.reject(new Error("no disk")) };
     const [a, b] = await Promise.all([start("a", { drainDeadline: 500 }), start("b", {}, failing)]);
