@@ -4,6 +4,7 @@ import type { RefusalReason } from "../model/refusal.ts";
 import { parseSessionId } from "../model/session-id.ts";
 import type { Principal, Registry, SessionRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
+import { endsWithin } from "../session/wait-bounded.ts";
 import { isLocalUrl } from "./access.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Generations } from "./generations.ts";
@@ -117,7 +118,9 @@ export class Finder {
     if (!isSame(record?.principal, caller)) return { kind: "refused", reason: "unknown" };
     // To be closed, it need not live again first.
     if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner: location.owner };
-    const adopted = await keeper.adopt(id, location.epoch);
+    const adoption = keeper.adopt(id, location.epoch);
+    if (!(await endsWithin(adoption, holdMs))) return { kind: "refused", reason: "misrouted", owner: location.owner };
+    const adopted = await adoption;
     if (adopted.kind === "adopted") return { kind: "here", session: adopted.session };
     return adopted.kind === "failed" ? { kind: "refused", reason: "server-gone", owner: location.owner } : notHere;
   }
@@ -196,7 +199,9 @@ export class Finder {
         case "adopt": {
           // To be closed, it need not live again first.
           if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner };
-          const adopted = await keeper.adopt(id, location.epoch);
+          const adoption = keeper.adopt(id, location.epoch);
+          if (!(await endsWithin(adoption, leftMs()))) return { kind: "undecided", owner };
+          const adopted = await adoption;
           if (adopted.kind === "adopted") {
             notes.delete(id);
             return { kind: "here", session: adopted.session };

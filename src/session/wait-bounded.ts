@@ -9,7 +9,7 @@ export async function endsWithin(
   const late = new Promise<false>((resolve) => {
     giveUp = () => resolve(false);
   });
-  const timer = setTimeout(giveUp, ms);
+  const timer = setTimeout(giveUp, Math.max(0, ms));
   if (signal?.aborted === true) giveUp();
   else signal?.addEventListener("abort", giveUp);
   const ended = () => true;

@@ -2,6 +2,7 @@ import { McpServer } from "@modelcontextprotocol/server";
 import { defineServer, type SessionContext } from "mooring";
 import { afterEach, describe, expect, test } from "vitest";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, initializeBody, RawClient, send } from "../support/raw-client.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -79,6 +80,30 @@ describe("a module whose server can't be made", () => {
     expect((await initialize()).status).toBe(500);
     expect(log.of("server-error")).toMatchObject([{ error: expect.stringMatching(/connect/i) }]);
   });
+});
+
+test("a module whose server never takes a session up lets its requests wait for the hold time, and no longer", async () => {
+  const store = new MemoryStore();
+  const times = { hold: 500, lease: 2_000, renew: 200, probe: 100 };
+  const definition = defineServer(async ({ session }: { session: SessionContext }) => {
+    if (session.epoch > 1) await new Promise(() => {});
+    return new McpServer({ name: "x", version: "1" });
+  });
+  const former = await serve(definition, { ...times, name: "one", log, registry: new MemoryRegistry({ store }) });
+  const client = await RawClient.begin(former.url);
+  await former.stop({ handOver: false });
+  serving = await serve(definition, { ...times, name: "two", log, registry: new MemoryRegistry({ store }) });
+  // The first has it taken up, the others find that under way.
+  const answers = [5, 6].map(async (id) => {
+    const answer = await client.at(serving.url).post({ jsonrpc: "2.0", id, method: "ping" });
+    return [answer.status, (await answer.ended()).message];
+  });
+  for (const [index, answer] of answers.entries()) {
+    expect(await answer).toMatchObject([
+      404,
+      { id: index + 5, error: { data: { reason: "misrouted", next: "retry" } } },
+    ]);
+  }
 });
 
 describe("a server that fails where no client is told says so in the log", () => {
