@@ -6,7 +6,7 @@ export interface DeferredWritesOptions {
   readonly log: Log;
   /** A claim came back, at once or late, without the session: another node owns it, or it was closed. */
   readonly onLost: (id: string, why: ClaimLost) => void;
-  /** The most writes kept; beyond it the oldest is dropped. */
+  /** The most writes kept; beyond it the one is dropped that was tried longest ago. */
   readonly limit?: number;
   /** How often kept writes are tried again although no outage was noticed: a registry may answer and refuse. */
   readonly retryEveryMs?: number;
@@ -47,7 +47,7 @@ export class DeferredWrites {
   readonly #onLost: (id: string, why: ClaimLost) => void;
   readonly #limit: number;
   readonly #retryEveryMs: number;
-  /** By session, the oldest first. Also those under way, for a close must be able to overtake a claim. */
+  /** By session, the one first that was tried longest ago. Also those under way, for a close must be able to overtake a claim. */
   readonly #kept = new Map<string, Kept>();
   readonly #stopListening: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -170,6 +170,9 @@ export class DeferredWrites {
   #defer(kept: Kept, error: unknown): void {
     // A later write of the same session took its place.
     if (this.#kept.get(kept.id) !== kept) return;
+    // Behind the others: what fails alone, as on a lost shard of a cluster, must not keep them waiting.
+    this.#kept.delete(kept.id);
+    this.#kept.set(kept.id, kept);
     if (!kept.deferred) {
       kept.deferred = true;
       this.#deferredCount += 1;

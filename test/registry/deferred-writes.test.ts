@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Claimed, SessionRecord } from "../../src/ports/registry.ts";
+import { type Claimed, RegistryError, type SessionRecord } from "../../src/ports/registry.ts";
 import { DeferredWrites, type DeferredWritesOptions } from "../../src/registry/deferred-writes.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
@@ -85,6 +85,22 @@ describe("writes of sessions", () => {
     await writes.flush();
     expect(registry.calls.length).toBeLessThanOrEqual(100);
     expect(writes.counts().pending).toBe(1_000);
+  });
+
+  test("wait for none that fail alone, as on a lost shard of a cluster", async () => {
+    let away = ["shard", "all"];
+    const attempt = (needs: string) => async (): Promise<Claimed> => {
+      if (away.includes(needs)) throw new RegistryError("unavailable", "Redis (in a test) is away.");
+      return { kind: "claimed" };
+    };
+    for (let index = 0; index < 150; index += 1) await writes.claim(`lost${index}`, attempt("shard"));
+    await writes.claim("a", attempt("all"));
+    away = ["shard"];
+    for (let tries = 0; tries < 2; tries += 1) await writes.flush();
+    expect(writes.isPending("a")).toBe(false);
+    away = [];
+    await writes.flush();
+    expect(writes.counts()).toMatchObject({ pending: 0, deferred: 151 });
   });
 
   test("a close takes the place of a kept claim, and is still told", async () => {
