@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +9,7 @@ import type { ClusterView } from "../../src/edge/view.ts";
 import { findTraefik } from "../../src/local/binaries.ts";
 import { freePort } from "../support/free-port.ts";
 import { eventually } from "./eventually.ts";
+import { type RunningProgram, runProgram } from "./run-program.ts";
 
 /** A router as Traefik's API tells it. */
 interface RouterState {
@@ -116,40 +115,7 @@ export async function startTraefik(
 }
 
 /** A Traefik process with whatever files it is given. */
-interface TraefikProcess {
-  log(): string;
-  /** Whether it ended by itself. */
-  ended(): boolean;
-  stop(): Promise<void>;
-}
-
-export async function runTraefik(configFile: string): Promise<TraefikProcess> {
+export async function runTraefik(configFile: string): Promise<RunningProgram> {
   const { path } = await findTraefik();
-  const child = spawn(path, [`--configFile=${configFile}`], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  const keep = (chunk: Buffer): void => {
-    output = (output + chunk.toString()).slice(-100_000);
-  };
-  child.stdout.on("data", keep);
-  child.stderr.on("data", keep);
-  await once(child, "spawn");
-  const endWithUs = (): void => void child.kill("SIGKILL");
-  process.once("exit", endWithUs);
-  return {
-    log: () => output,
-    ended: () => child.exitCode !== null || child.signalCode !== null,
-    async stop() {
-      await end(child);
-      process.removeListener("exit", endWithUs);
-    },
-  };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
-  await exited;
-  clearTimeout(timer);
+  return await runProgram(path, [`--configFile=${configFile}`]);
 }

@@ -1,10 +1,10 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { eventually } from "./eventually.ts";
+import { runProgram } from "./run-program.ts";
 
 const execute = promisify(execFile);
 const installMs = 120_000;
@@ -45,39 +45,17 @@ async function lookFor(name: string): Promise<string | undefined> {
 
 /** Starts a balancer in the foreground, and resolves when its port answers. */
 export async function runBalancer(program: string, args: readonly string[], port: number): Promise<RunningBalancer> {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  const keep = (chunk: Buffer): void => {
-    output = (output + chunk.toString()).slice(-100_000);
-  };
-  child.stdout.on("data", keep);
-  child.stderr.on("data", keep);
-  await once(child, "spawn");
-  const endWithUs = (): void => void child.kill("SIGKILL");
-  process.once("exit", endWithUs);
-  const stop = async (): Promise<void> => {
-    await end(child);
-    process.removeListener("exit", endWithUs);
-  };
+  const { log, ended, stop } = await runProgram(program, args);
   try {
     await eventually("it listens", async () => {
-      if (child.exitCode !== null) throw new Error(`it ended at once: ${output}`);
+      if (ended()) throw new Error(`it ended at once: ${log()}`);
       return await answers(port);
     });
   } catch (error) {
     await stop();
-    throw new Error(`${program}: ${(error as Error).message}\n${output}`, { cause: error });
+    throw new Error(`${program}: ${(error as Error).message}\n${log()}`, { cause: error });
   }
-  return { url: `http://127.0.0.1:${port}`, log: () => output, stop };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, "exit");
-  child.kill("SIGTERM");
-  const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
-  await exited;
-  clearTimeout(timer);
+  return { url: `http://127.0.0.1:${port}`, log, stop };
 }
 
 function answers(port: number): Promise<boolean> {
