@@ -7,6 +7,7 @@ import { tagOf } from "../../src/model/tag.ts";
 import { type Answer, type Backend, startBackend } from "./backends.ts";
 import { ask, sessionOf } from "./clients.ts";
 import { eventually } from "./eventually.ts";
+import { pacedStream } from "./paced-stream.ts";
 import type { RunningBalancer } from "./run-balancer.ts";
 
 type Start = (view: ClusterView, affinity: readonly Affinity[]) => Promise<RunningBalancer>;
@@ -145,23 +146,8 @@ export function balancerPromises(name: string, start: Start): void {
     });
 
     test("a stream's events come one by one, at once, and its end reaches the node", async () => {
-      let next: () => void = () => {};
-      let open = 0;
-      const backends = await nodes((incoming, response, seen) => {
-        if (incoming.url === "/mcp/next") {
-          next();
-          response.end();
-        } else if (seen.method === "GET") {
-          open += 1;
-          response.on("close", () => {
-            open -= 1;
-          });
-          let sent = 0;
-          next = () => void response.write(`data: ${++sent}\n\n`);
-          response.writeHead(200, { "content-type": "text/event-stream" });
-          next();
-        }
-      });
+      const paced = pacedStream();
+      const backends = await nodes(paced.answer);
       const url = await edge(backends);
       const headers = { "mcp-session-id": sessionOf(backends[0].node.tag), "accept-encoding": "gzip" };
       const dispatcher = new Agent();
@@ -171,9 +157,9 @@ export function balancerPromises(name: string, start: Start): void {
         expect(String((await chunks.next()).value)).toBe(`data: ${wanted}\n\n`);
         await ask(`${url}/mcp/next`, { session: headers["mcp-session-id"], body: "next" });
       }
-      expect(open).toBe(1);
+      expect(paced.open()).toBe(1);
       await dispatcher.destroy();
-      await eventually("the node sees the end", () => open === 0, 3_000);
+      await eventually("the node sees the end", () => paced.open() === 0, 3_000);
     });
 
     test("nobody outside can claim what only the edge and the nodes say", async () => {

@@ -7,13 +7,14 @@ import { Agent, request } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Backend, startBackend } from "./backends.ts";
 import { eventually } from "./eventually.ts";
+import { pacedStream } from "./paced-stream.ts";
 import { type RealTraefik, startTraefik } from "./real-traefik.ts";
 
 let folder: string;
 let certificate: string;
 let backend: Backend;
 let edge: RealTraefik;
-let open = 0;
+const paced = pacedStream();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "mooring-edge-"));
@@ -33,23 +34,7 @@ beforeAll(async () => {
   const files = { certFile: join(folder, "leaf.pem"), keyFile: join(folder, "leaf.key") };
   await writeFile(files.certFile, made.cert);
   await writeFile(files.keyFile, made.private, { mode: 0o600 });
-  // Each event leaves only when the client has said by another request that it got the one before.
-  let next: () => void = () => {};
-  backend = await startBackend("node-1", (incoming, response) => {
-    if (incoming.url === "/mcp/next") {
-      next();
-      response.end();
-      return;
-    }
-    open += 1;
-    response.on("close", () => {
-      open -= 1;
-    });
-    let sent = 0;
-    next = () => void response.write(`data: ${++sent}\n\n`);
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    next();
-  });
+  backend = await startBackend("node-1", paced.answer);
   edge = await startTraefik({ nodes: [backend.node] }, { certificate: files });
 });
 
@@ -69,9 +54,9 @@ describe.each(["http", "https", "https over h2"])("a stream through %s", (way) =
       expect(String((await chunks.next()).value)).toBe(`data: ${wanted}\n\n`);
       await (await request(`${base}/mcp/next`, { dispatcher })).body.dump();
     }
-    expect(open).toBe(1);
+    expect(paced.open()).toBe(1);
     await dispatcher.destroy();
-    await eventually("the node sees the end", () => open === 0);
+    await eventually("the node sees the end", () => paced.open() === 0);
   });
 });
 
