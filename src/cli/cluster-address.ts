@@ -1,4 +1,5 @@
 import { type AdminAnswer, ask, SilentError } from "../admin/ask.ts";
+import { stateFolder, workIn } from "../local/folders.ts";
 import { runningClusters } from "../local/state.ts";
 import { CommandError } from "./failure.ts";
 
@@ -58,7 +59,7 @@ async function askNamed(url: string, path: string, method: Method): Promise<Admi
 /** A cluster that was killed may have left its file, and another process may have got its pid. */
 async function askLocal(path: string, method: Method): Promise<{ answer: AdminAnswer; admin: string }> {
   const tried: string[] = [];
-  for (const { console } of await runningClusters()) {
+  for (const { console } of await workIn(stateFolder(), "XDG_STATE_HOME", runningClusters())) {
     if (console === undefined) continue;
     try {
       return { answer: await ask(console, path, { method, deadlineMs: answerDeadlineMs }), admin: console };

@@ -1,6 +1,27 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
+/** The system does not let Mooring use one of its folders; the message says which, and how to name another one. */
+export class FolderError extends Error {
+  override readonly name = "FolderError";
+}
+
+const refusals = ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR"];
+
+/** Passes on what comes of work in a folder. @throws FolderError when the system refuses it */
+export async function workIn<T>(folder: string, variable: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined || !refusals.includes(code)) throw error;
+    throw new FolderError(
+      `Mooring can't use its folder ${folder}: ${message}. Mend it, or name another one with ${variable}.`,
+      { cause: error },
+    );
+  }
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What is kept between starts: binaries and the local CA. */

@@ -12,7 +12,7 @@ import { type Binary, findTraefik, findValkey } from "./binaries.ts";
 import { localAuthority } from "./ca.ts";
 import { ConsoleApi } from "./console-api.ts";
 import { EdgeProcess, finishSeconds } from "./edge-process.ts";
-import { cacheFolder } from "./folders.ts";
+import { cacheFolder, stateFolder, workIn } from "./folders.ts";
 import { NodeProcess } from "./node-process.ts";
 import { describeExit, type OwnedProcess } from "./owned-process.ts";
 import { type ClusterPorts, checkPorts, host, PortReservations, portOptions } from "./ports.ts";
@@ -101,18 +101,19 @@ export class LocalCluster {
   /** Starts everything, and resolves when everything serves. Call {@link stop} also when it rejects. */
   async start(): Promise<ClusterReady> {
     const { ports, nodes, redis, log } = this.#options;
-    const stale = await removeStaleFolders();
+    const inState = <T>(work: Promise<T>) => workIn(stateFolder(), "XDG_STATE_HOME", work);
+    const stale = await inState(removeStaleFolders());
     await checkPorts(ports, nodes, redis === undefined, stale > 0 ? afterKillMs : 0);
     log.info("cluster-starting", { nodes, redis: redis === undefined ? "own" : "given" });
     const binaries = await this.#findBinaries();
     this.#goOn();
 
-    const folder = await makeStateFolder();
+    const folder = await inState(makeStateFolder());
     this.#folder = folder;
-    await writeState(folder, { pid: process.pid, startedAt: this.#startedAt });
+    await inState(writeState(folder, { pid: process.pid, startedAt: this.#startedAt }));
     const reaper = new Reaper();
     this.#reaper = reaper;
-    const authority = await localAuthority(cacheFolder());
+    const authority = await workIn(cacheFolder(), "MOORING_CACHE", localAuthority(cacheFolder()));
     const certificate = await authority.issue(folder);
 
     const redisUrl = redis ?? (await this.#startValkey(binaries.valkey as Binary, folder, reaper));
@@ -279,14 +280,23 @@ export class LocalCluster {
       if (signal.aborted) return;
       try {
         await node.start((why) => this.#nodeExited(node, why));
-        await this.#follower?.look();
-        await this.#noteState();
-        return;
       } catch (error) {
         if (signal.aborted) return;
         this.#options.log.error("process-exited", { process: node.name, reason: (error as Error).message });
         waitMs = Math.min(waitMs * 2, slowestRestartMs);
+        continue;
       }
+      await this.#follower?.look();
+      return await this.#noteStateAgain();
+    }
+  }
+
+  /** The commands find the cluster by what was noted first: that this is older, on a full disk say, ends nothing. */
+  async #noteStateAgain(): Promise<void> {
+    try {
+      await this.#noteState();
+    } catch (error) {
+      this.#options.log.warn("cluster-not-noted", { folder: this.#folder, why: (error as Error).message });
     }
   }
 

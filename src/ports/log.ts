@@ -48,6 +48,7 @@ export type LogEvent =
   | "app-failed"
   | "cluster-starting"
   | "cluster-ready"
+  | "cluster-not-noted"
   | "cluster-stopping"
   | "cluster-stopped"
   | "process-started"

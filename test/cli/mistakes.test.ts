@@ -111,6 +111,15 @@ test("mooring serve: what nobody could be sent to, and a malformed admin address
   }
 });
 
+test("a folder that can't be used is named, and how to name another one", async () => {
+  const file = join(folder, "empty.mjs");
+  const { code, line } = await failing(["up", "--json", "--port", "0"], { XDG_STATE_HOME: file });
+  expect(code).toBe(1);
+  expect(line).toMatch(
+    /^Mooring can't use its folder .*empty\.mjs\/mooring: ENOTDIR.* another one with XDG_STATE_HOME\.$/,
+  );
+});
+
 test("mooring up: a port in use, by whichever option it is asked for", async () => {
   for (const option of [
     "--port",

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CuttableProxy, startCuttableProxy } from "../support/cuttable-proxy.ts";
@@ -138,6 +138,13 @@ export class Cluster {
   /** SIGCONT. */
   thaw(index: number): void {
     process.kill(this.#node(index).pid, "SIGCONT");
+  }
+
+  /** The folder that the cluster keeps for itself, and removes when it ends. */
+  async stateFolder(): Promise<string> {
+    const parent = join(String(this.#environment.XDG_STATE_HOME), "mooring");
+    const [name = ""] = await readdir(parent);
+    return join(parent, name);
   }
 
   /** What the cluster and its nodes have logged so far: the last 50,000 lines. */

@@ -1,3 +1,5 @@
+import { mkdir, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { NodeView } from "../../src/admin/target.ts";
 import { call, initialize } from "../support/raw-mcp.ts";
@@ -67,11 +69,17 @@ describe("mooring restart, without --restart of mooring up", () => {
     );
   });
 
-  test("a person sees on stderr how far it is, and on stdout what came of it", async () => {
+  test("a person sees on stderr how far it is, and on stdout what came of it, also while nothing can be noted", async () => {
+    // As on a full disk: the draft of the new note can't be written.
+    const draft = join(await cluster.stateFolder(), ".cluster.json");
+    await mkdir(draft);
     const { code, stdout, stderr } = await cluster.mooring("restart", "node-3");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Node node-3 restarted in \d+\.\d s: pid \d+ after \d+\.\n$/);
     expect(stderr).toMatch(/^Node node-3 \(pid \d+\) ends; it has \d+ sessions?\.\n/);
+    await cluster.waitForLog("cluster-not-noted");
+    expect((await nodes()).map(({ state }) => state)).toEqual(["up", "up", "up"]);
+    await rmdir(draft);
   });
 
   test("a node that nobody asked to restart stays down, and no rolling restart begins then", async () => {
