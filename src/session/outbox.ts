@@ -301,6 +301,8 @@ export class Outbox {
         return kept;
     }
     this.#goOn();
+    // For the end of a call no message waits, and nobody could write it while this write was under way.
+    if (!this.#parts.unwritten.isEmpty) this.soon();
     return kept;
   }
 

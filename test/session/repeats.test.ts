@@ -70,6 +70,24 @@ describe.each(["v1", "v2"] as const)("the ledger of a %s server", (sdk) => {
   });
 });
 
+test("that a call has ended is written soon also if it was noted during another write", async () => {
+  await open();
+  const sink = kept.call("change", 1, unreading());
+  await eventually(() => expect(sink.headersSent).toBe(true));
+  await kept.stage.end();
+  await kept.ended(sink);
+  kept.store.answers = undefined;
+  const count = kept.call("count", 2);
+  const { end } = await kept.store.next();
+  sink.finish();
+  // Longer than what is unwritten waits.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  kept.store.answers = "written";
+  end("written");
+  await kept.ended(count);
+  await eventually(() => expect(ledger()).toEqual([]));
+});
+
 describe("a call that ends while its beginning is being written", () => {
   test("is answered whole", async () => {
     await open();
