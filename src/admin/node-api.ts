@@ -48,16 +48,28 @@ export class NodeApi implements AdminApi {
   }
 
   async restart(name: string, scope: Scope): Promise<RestartWish> {
-    if (name === this.#target.record().name) return this.#restartOwn();
+    if (name === this.#target.record().name) return await this.#restartOwn();
     const named = await this.#other(name, scope);
     return named === undefined ? { kind: "unknown" } : await tellRestart(named);
   }
 
-  #restartOwn(): RestartWish {
+  async #restartOwn(): Promise<RestartWish> {
     if (!this.#target.joined()) return { kind: "not-told", why: "it is just starting." };
-    if (this.#target.restart === undefined) return { kind: "embedded" };
+    const { restart } = this.#target;
+    if (restart === undefined) return { kind: "embedded" };
+    try {
+      await this.#target.nodes();
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      const why = `it goes on as it is, because its next incarnation could not join: ${error.message}`;
+      return {
+        kind: "not-told",
+        why,
+        next: "Try again when the registry answers; SIGTERM ends the node all the same.",
+      };
+    }
     const node = this.#told();
-    this.#target.restart();
+    restart();
     return { kind: "asked", node };
   }
 

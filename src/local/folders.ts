@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** The system does not let Mooring use one of its folders; the message says which, and how to name another one. */
-export class FolderError extends Error {
+class FolderError extends Error {
   override readonly name = "FolderError";
 }
 

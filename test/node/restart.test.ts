@@ -3,6 +3,7 @@ import type { ToldNode } from "../../src/admin/target.ts";
 import type { NodeRecord } from "../../src/ports/registry.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
+import { FailingNodes } from "./failing-nodes.ts";
 import { TestCluster } from "./test-cluster.ts";
 
 const cluster = new TestCluster();
@@ -44,6 +45,23 @@ test("a node that is embedded in an app says that its host restarts it", async (
     expect(status).toBe(501);
     expect(body).toMatchObject({ code: "node-embedded", next: expect.stringContaining("mooring drain") });
   }
+});
+
+test("a node goes on as it is while the registry is away, which its next incarnation could not join", async () => {
+  let asked = 0;
+  const onRestart = () => {
+    asked += 1;
+  };
+  const registry = new FailingNodes({ store: cluster.store });
+  const { node } = await cluster.start("node-1", { admin: "127.0.0.1:0", registry, onRestart });
+  registry.failing = true;
+  expect(await post(node.admin, "/api/nodes/node-1/restart")).toMatchObject({
+    status: 503,
+    body: { code: "node-not-told", message: expect.stringMatching(/goes on as it is.*is away/) },
+  });
+  registry.failing = false;
+  expect((await post(node.admin, "/api/nodes/node-1/restart")).status).toBe(200);
+  await eventually(() => expect(asked).toBe(1));
 });
 
 test("nobody can ask for the restart of a node that is not there, nor by reading", async () => {
