@@ -49,6 +49,14 @@ export interface AdoptionsParts {
   readonly stopping: AbortSignal;
 }
 
+/**
+ * How long a request waits for an adoption that may wait for so many milliseconds: most take a few, and those it has also
+ * where its time is over, or where nothing is waited for.
+ */
+export function adoptionWaitMs(mostMs: number): number {
+  return Math.max(mostMs, 1_000);
+}
+
 /** Sessions noted that can't be read here. The oldest note goes first: it only saves a claim. */
 const mostUnreadable = 10_000;
 

@@ -6,6 +6,7 @@ import type { Principal, Registry, SessionRecord } from "../ports/registry.ts";
 import type { Session } from "../session/session.ts";
 import { endsWithin } from "../session/wait-bounded.ts";
 import { isLocalUrl } from "./access.ts";
+import { adoptionWaitMs } from "./adoptions.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Generations } from "./generations.ts";
 import type { Members } from "./members.ts";
@@ -119,7 +120,8 @@ export class Finder {
     // To be closed, it need not live again first.
     if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner: location.owner };
     const adoption = keeper.adopt(id, location.epoch);
-    if (!(await endsWithin(adoption, holdMs))) return { kind: "refused", reason: "misrouted", owner: location.owner };
+    if (!(await endsWithin(adoption, adoptionWaitMs(holdMs))))
+      return { kind: "refused", reason: "misrouted", owner: location.owner };
     const adopted = await adoption;
     if (adopted.kind === "adopted") return { kind: "here", session: adopted.session };
     return adopted.kind === "failed" ? { kind: "refused", reason: "server-gone", owner: location.owner } : notHere;
@@ -200,7 +202,7 @@ export class Finder {
           // To be closed, it need not live again first.
           if (exchange.method === "DELETE") return { kind: "refused", reason: "owner-gone", owner };
           const adoption = keeper.adopt(id, location.epoch);
-          if (!(await endsWithin(adoption, leftMs()))) return { kind: "undecided", owner };
+          if (!(await endsWithin(adoption, adoptionWaitMs(leftMs())))) return { kind: "undecided", owner };
           const adopted = await adoption;
           if (adopted.kind === "adopted") {
             notes.delete(id);

@@ -10,7 +10,7 @@ import type { Renewals } from "../registry/renewals.ts";
 import { Session, type SessionHost } from "../session/session.ts";
 import type { SessionStore } from "../session/session-store.ts";
 import { endsWithin } from "../session/wait-bounded.ts";
-import { type Adopted, Adoptions, type From } from "./adoptions.ts";
+import { type Adopted, Adoptions, adoptionWaitMs, type From } from "./adoptions.ts";
 import { Gates } from "./gates.ts";
 import type { Generations } from "./generations.ts";
 import { IdleSessions } from "./idle-sessions.ts";
@@ -156,7 +156,7 @@ export class SessionKeeper {
     const until = performance.now() + mostMs;
     const coming = this.#adoptions.underWay(id);
     // The person's own code takes a session up, and may take its time.
-    if (coming !== undefined && !(await endsWithin(coming, mostMs))) return false;
+    if (coming !== undefined && !(await endsWithin(coming, adoptionWaitMs(mostMs)))) return false;
     return this.gates.how(id) === undefined || (await this.gates.opened(id, Math.max(0, until - performance.now())));
   }
 

@@ -20,6 +20,15 @@ describe("a parked session is found at once", () => {
     expect(nodes.epochOf(client)).toBe(2);
   });
 
+  test("by a request that may wait for nothing else, and by those that come meanwhile", async () => {
+    const member = await nodes.start("node-1", { hold: 0 });
+    const client = await begin(member);
+    await nodes.park(member, client);
+    nodes.gate = new Promise((resolve) => setTimeout(resolve, 100));
+    const texts = await Promise.all([textOf(client, "count"), textOf(client, "count")]);
+    expect(texts.toSorted()).toEqual(["1", "2"]);
+  });
+
   test("by a request that comes while it leaves, which waits for that", async () => {
     const member = await nodes.start();
     const client = await begin(member);
