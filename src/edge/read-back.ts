@@ -51,11 +51,15 @@ function differenceOf(
   if (disabled !== undefined) {
     return `${disabled.name} is ${disabled.status}: ${disabled.error?.join(", ") ?? "no reason given"}`;
   }
-  const routed = new Set(routers.flatMap(namesOf));
+  const routed = entryPointsOf(routers);
   const shown = new Map(services.map((service) => [service.name, service]));
   for (const { http } of written) {
-    for (const name of Object.keys(http.routers ?? {})) {
-      if (!routed.has(`${name}@${provider}`)) return `it has no router ${name}`;
+    for (const [name, { entryPoints = [] }] of Object.entries(http.routers ?? {})) {
+      const served = routed.get(`${name}@${provider}`);
+      if (served === undefined) return `it has no router ${name}`;
+      // The former view's routers have the same names.
+      const lacking = entryPoints.find((entryPoint) => !served.has(entryPoint));
+      if (lacking !== undefined) return `router ${name} does not serve the entry point ${lacking}`;
     }
     for (const [name, { loadBalancer }] of Object.entries(http.services ?? {})) {
       const service = shown.get(`${name}@${provider}`);
@@ -65,6 +69,17 @@ function differenceOf(
     }
   }
   return undefined;
+}
+
+/** Which entry points each router serves, by its name. */
+function entryPointsOf(routers: readonly TraefikItem[]): Map<string, Set<string>> {
+  const served = new Map<string, Set<string>>();
+  for (const router of routers) {
+    for (const name of namesOf(router)) {
+      served.set(name, new Set([...(served.get(name) ?? []), ...(router.entryPoints ?? [])]));
+    }
+  }
+  return served;
 }
 
 /** Entry points that differ in their defaults get a router each, named after both. */

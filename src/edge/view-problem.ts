@@ -3,6 +3,7 @@ import type { TraefikFile } from "./traefik-view.ts";
 interface Router {
   readonly rule?: unknown;
   readonly service?: unknown;
+  readonly entryPoints?: readonly string[];
 }
 
 interface Service {

@@ -1,9 +1,13 @@
+import { once } from "node:events";
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { EdgeFeed } from "../../src/edge/feed.ts";
 import { Publisher, type PublisherParts } from "../../src/edge/publisher.ts";
+import { readBack } from "../../src/edge/read-back.ts";
 import { fileText, WatchedFile } from "../../src/edge/traefik-files.ts";
 import { renderTraefikView } from "../../src/edge/traefik-view.ts";
 import type { ClusterView } from "../../src/edge/view.ts";
@@ -147,4 +151,25 @@ describe("the feed", () => {
     feed.show("later");
     await eventually("the view is told", async () => (await feed.answer(1)).body === "later");
   });
+});
+
+test("routers that stand at other entry points than those of a view have not taken it up", async () => {
+  const shown = renderTraefikView(view("a"), { affinity: ["session-id"], entryPoints: ["web", "other"] });
+  const { routers, services } = (shown as { http: Record<"routers" | "services", Record<string, object>> }).http;
+  const told = (kind: "routers" | "services", more: object) =>
+    Object.entries(kind === "routers" ? routers : services).map(([name, item]) => ({
+      ...{ ...item, name: `${name}@file`, provider: "file", status: "enabled" },
+      ...more,
+    }));
+  let entryPoints = ["web"];
+  const api = createServer(({ url = "" }, response) =>
+    response.end(JSON.stringify(url.includes("/routers") ? told("routers", { entryPoints }) : told("services", {}))),
+  );
+  await once(api.listen(0, "127.0.0.1"), "listening");
+  const look = () => readBack(`http://127.0.0.1:${(api.address() as AddressInfo).port}`, "file", [shown]);
+  expect(await look()).toMatch(/^router \S+ does not serve the entry point other$/);
+  entryPoints = ["web", "other"];
+  expect(await look()).toBeUndefined();
+  api.close();
+  api.closeAllConnections();
 });
