@@ -9,7 +9,10 @@ export interface Exchange {
   readonly headers: IncomingHttpHeaders;
   /** Whether another node passed it on, and has checked where it comes from. */
   readonly relayed: boolean;
-  readonly sink: ResponseSink & { setHeader(name: string, value: string): unknown };
+  readonly sink: ResponseSink & {
+    setHeader(name: string, value: string): unknown;
+    off(event: "close", listener: () => void): unknown;
+  };
   /** Reads the body as text. Rejects when the client goes away before its end. */
   body(maxBytes: number): Promise<string | "too-large">;
 }

@@ -33,6 +33,7 @@ export function relay(
 class Relayed implements AnswerTaker {
   readonly #exchange: Exchange;
   readonly #resolve: (outcome: RelayOutcome) => void;
+  readonly #onClose = () => this.#leave();
   #stream: AnswerStream | undefined;
   /** What the node said is for this node, and not for the client. */
   #ignored = false;
@@ -49,7 +50,7 @@ class Relayed implements AnswerTaker {
     this.#stream = stream;
     const { sink, method } = this.#exchange;
     // A client that hangs up ends the stream at the owner, which takes it for a lost connection: the call goes on.
-    if (!sink.destroyed) sink.once("close", () => this.#leave());
+    if (!sink.destroyed) sink.once("close", this.#onClose);
     else if (method === "GET") this.#leave();
   }
 
@@ -63,8 +64,8 @@ class Relayed implements AnswerTaker {
     if (word !== undefined) {
       this.#ignored = true;
       const movedTo = word === "moved" ? headerOf(headers, ownerHeader) : undefined;
-      if (movedTo !== undefined) this.#resolve({ movedTo });
-      else this.#resolve(word === "not-here" ? "not-here" : "silent");
+      if (movedTo !== undefined) this.#giveBack({ movedTo });
+      else this.#giveBack(word === "not-here" ? "not-here" : "silent");
       return;
     }
     this.#isEventStream =
@@ -87,7 +88,7 @@ class Relayed implements AnswerTaker {
   lost(how: Loss): void {
     const { sink } = this.#exchange;
     if (this.#ignored || sink.destroyed) this.#resolve("answered");
-    else if (how === "unsent") this.#resolve("silent");
+    else if (how === "unsent") this.#giveBack("silent");
     else if (!sink.headersSent) this.#answerLost();
     // Ended, not broken off: clients resume a stream that ended, and some give up on a socket that broke.
     else if (this.#isEventStream) sink.end();
@@ -113,6 +114,12 @@ class Relayed implements AnswerTaker {
     this.#stream?.read(read);
   }
 
+  /** Not answered: it may be passed on to others, again and again. */
+  #giveBack(outcome: Exclude<RelayOutcome, "answered">): void {
+    this.#exchange.sink.off("close", this.#onClose);
+    this.#resolve(outcome);
+  }
+
   #leave(): void {
     this.#stream?.cancel();
     this.#resolve("answered");
@@ -121,7 +128,7 @@ class Relayed implements AnswerTaker {
   /** The request was sent and no answer came: only the client can decide whether it may be sent again. */
   #answerLost(): void {
     if (this.#exchange.method !== "POST") {
-      this.#resolve("silent");
+      this.#giveBack("silent");
       return;
     }
     const message =

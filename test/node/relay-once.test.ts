@@ -1,7 +1,11 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Exchange } from "../../src/node/exchange.ts";
+import type { PeerClient, PeerNode } from "../../src/node/peer/client.ts";
+import type { AnswerTaker } from "../../src/node/peer/request-stream.ts";
+import { relay } from "../../src/node/relay.ts";
 import { eventually } from "../support/eventually.ts";
 import { acceptBoth, type RawAnswer, send } from "../support/raw-client.ts";
 import { beginEvents, type Delivery, FakeOwner, peerSecret, reply } from "./relay-fake-owner.ts";
@@ -42,6 +46,26 @@ const reasonOf = (answer: RawAnswer) => (answer.message?.error?.data as { reason
 
 const notHere = (delivery: Delivery) => reply(delivery, 421, { "mooring-answer": "not-here" });
 const ok = (delivery: Delivery) => reply(delivery, 200, { "content-type": "application/json" }, "{}");
+
+test("a request that no node takes leaves nothing behind at its connection, however often it was passed on", async () => {
+  const sink = Object.assign(new EventEmitter(), { destroyed: false });
+  const exchange = { method: "POST", headers: {}, sink } as unknown as Exchange;
+  const answers: ((taker: AnswerTaker) => void)[] = [
+    (taker) => taker.head(421, ["mooring-answer", "not-here"], Buffer.alloc(0), true),
+    (taker) => taker.lost("unsent"),
+  ];
+  for (const give of answers) {
+    const request = (_node: unknown, _request: unknown, taker: AnswerTaker) => {
+      taker.opened({ read: () => {}, cancel: () => {} });
+      give(taker);
+    };
+    for (let times = 0; times < 20; times += 1) {
+      const outcome = await relay({ request } as unknown as PeerClient, {} as PeerNode, exchange, body);
+      expect(outcome).not.toBe("answered");
+    }
+  }
+  expect(sink.listenerCount("close")).toBe(0);
+});
 
 describe("a request that was sent to the owner", () => {
   test("is never sent again when the owner dies after reading it: the client gets 502 and has to decide", async () => {
