@@ -44,6 +44,8 @@ export class Calls {
   readonly #running = new Map<RequestId, Call>();
   /** Answers that are whole and wait for what was changed before them to be written. */
   readonly #departing = new Set<CallStream>();
+  /** What clients are told since the session has been lost: its answers leave no more. */
+  #abandoned: string | undefined;
 
   constructor(parts: CallsParts) {
     this.#parts = parts;
@@ -95,6 +97,12 @@ export class Calls {
     if (!this.has(call.request.id)) this.#parts.ledger.telling(call);
   }
 
+  /** A repeat gets this for an answer. */
+  answerRepeat(stream: CallStream, told: string): void {
+    stream.settle(told);
+    if (this.#parts.outbox.keeps) this.#awaitLeaving(stream);
+  }
+
   /** A call begins. Its server gets it by {@link run}. */
   add(call: Call): void {
     this.#running.set(call.request.id, call);
@@ -118,7 +126,7 @@ export class Calls {
     if (response === undefined) journal?.forget(request.id);
     if (!stream.isOver) {
       ledger.leaving(call);
-      if (stream.isComplete) this.#departing.add(stream);
+      this.#awaitLeaving(stream);
     }
     if (!this.anyRuns) outbox.noCallRuns();
   }
@@ -204,9 +212,17 @@ export class Calls {
 
   /** Each answer ends as it is. */
   abandonAll(text: string): void {
+    this.#abandoned = text;
     for (const stream of this.#streams) stream.abandon(text);
     this.#running.clear();
     this.#departing.clear();
+  }
+
+  /** What waits to leave ends with its session: at once, where this very answer found that the session is lost. */
+  #awaitLeaving(stream: CallStream): void {
+    if (stream.isOver || !stream.isComplete) return;
+    if (this.#abandoned === undefined) this.#departing.add(stream);
+    else stream.abandon(this.#abandoned);
   }
 
   /** Those that have something to send still. */

@@ -355,7 +355,7 @@ export class SessionTransport implements McpTransport, CallHost {
 
   #take(request: JsonRpcRequest, stream: CallStream, told: string | undefined, extra: MessageExtra): void {
     if (told !== undefined) {
-      stream.settle(told);
+      this.#calls.answerRepeat(stream, told);
       return;
     }
     const call = this.#calls.get(request.id);

@@ -409,6 +409,62 @@ describe("a session that is another node's", () => {
     expect([noted.ended, messagesOf(noted)]).toEqual([true, []]);
   });
 
+  describe("answers, although its own answer is what found that out and nobody else knows of it,", () => {
+    /** As a node does with all its sessions, as soon as it is asked and its right is over. */
+    const endWithRight = () => {
+      const { store, session } = kept;
+      store.owns = () => {
+        if (!store.isOwner) void session.close("owner-lost");
+        return store.isOwner;
+      };
+    };
+
+    test("a call", async () => {
+      await open();
+      endWithRight();
+      const { transport } = kept.session;
+      transport.onmessage = (message) => {
+        kept.store.isOwner = false;
+        void transport.send({ jsonrpc: "2.0", id: message.id as number, result: {} });
+      };
+      expect(textOf(await kept.ended(kept.call("echo", 1)))).toMatch(/may or may not have run/);
+      expect(kept.session.transport.inFlight).toBe(0);
+    });
+
+    test("a repeat", async () => {
+      await open();
+      const first = kept.call("change", 1, Object.assign(new FakeSink(), { reads: false }));
+      await kept.stage.end();
+      await kept.ended(first);
+      endWithRight();
+      const { outbox } = kept.session.transport;
+      const wake = outbox.wake.bind(outbox);
+      // Between the look at the session and its answer.
+      outbox.wake = () => {
+        wake();
+        kept.store.isOwner = false;
+      };
+      expect(textOf(await kept.ended(kept.call("change", 1)))).toMatch(/may or may not have run/);
+      expect(kept.session.transport.inFlight).toBe(0);
+    });
+  });
+
+  test("answers a repeat that waits for a write", async () => {
+    await open();
+    const first = kept.call("change", 1, Object.assign(new FakeSink(), { reads: false }));
+    await kept.stage.end();
+    await kept.ended(first);
+    kept.store.answers = undefined;
+    void kept.call("count", 2);
+    const write = await kept.store.next();
+    const repeat = kept.call("change", 1);
+    await turn();
+    expect(repeat.headersSent).toBe(false);
+    write.end("lost");
+    await kept.session.close("owner-lost");
+    expect(textOf(await kept.ended(repeat))).toMatch(/may or may not have run/);
+  });
+
   test("answers a call whose head had left although nobody could note that it runs", async () => {
     await open();
     kept.store.answers = "unavailable";
