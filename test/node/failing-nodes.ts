@@ -1,5 +1,6 @@
 import { type Joining, type LeaseRenewal, type NodeRecord, RegistryError } from "../../src/ports/registry.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { Gate } from "../support/gate.ts";
 
 /** A registry in memory whose calls about nodes fail or wait when they are told to. */
 export class FailingNodes extends MemoryRegistry {
@@ -9,15 +10,11 @@ export class FailingNodes extends MemoryRegistry {
   override onReachable: (listener?: (reachable: boolean) => void) => () => void = () => () => {};
   /** How many of a node's writes have begun. */
   calls = 0;
-  #gate: Promise<void> = Promise.resolve();
+  readonly #gate = new Gate();
 
   /** Lets calls wait, as in a process that is frozen. */
   hold(): { release(): void } {
-    let release = (): void => {};
-    this.#gate = new Promise((resolve) => {
-      release = resolve;
-    });
-    return { release };
+    return this.#gate.hold();
   }
 
   override join(node: NodeRecord, leaseMs: number): Promise<Joining> {
@@ -38,7 +35,7 @@ export class FailingNodes extends MemoryRegistry {
 
   async #unlessFailing<T>(call: () => Promise<T>): Promise<T> {
     this.calls += 1;
-    await this.#gate;
+    await this.#gate.passed();
     if (this.failing) throw new RegistryError("unavailable", "The registry (in a test) is away.");
     return await call();
   }

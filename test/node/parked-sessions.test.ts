@@ -24,7 +24,7 @@ describe("a parked session is found at once", () => {
     const member = await nodes.start("node-1", { hold: 0 });
     const client = await begin(member);
     await nodes.park(member, client);
-    nodes.gate = new Promise((resolve) => setTimeout(resolve, 100));
+    setTimeout(nodes.gate.hold().release, 100);
     const texts = await Promise.all([textOf(client, "count"), textOf(client, "count")]);
     expect(texts.toSorted()).toEqual(["1", "2"]);
   });
@@ -68,14 +68,11 @@ describe("a parked session is found at once", () => {
       const members = [await nodes.start(), await nodes.start("node-2")] as const;
       const client = await begin(members[0]);
       await nodes.park(members[0], client);
-      let open = () => {};
-      nodes.gate = new Promise((resolve) => {
-        open = resolve;
-      });
+      const restoring = nodes.gate.hold();
       const calling = client.call("count");
       await eventually(() => expect(nodes.epochOf(client)).toBe(2));
       expect(await (at === "this" ? members[0] : members[1]).node.close(client.session)).toBe(true);
-      open();
+      restoring.release();
       expect((await calling)?.error?.data).toMatchObject({ reason: "closed" });
       expect(members[0].node.sessions()).toEqual([]);
       expect(nodes.tasks.map(({ signal }) => signal.aborted)).not.toContain(false);

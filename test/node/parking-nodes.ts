@@ -5,6 +5,7 @@ import { defineServer, type SessionContext } from "../../src/index.ts";
 import { MemoryStore } from "../../src/registry/memory/memory-store.ts";
 import { FailingRegistry } from "../registry/failing-registry.ts";
 import { eventually } from "../support/eventually.ts";
+import { Gate } from "../support/gate.ts";
 import { RawClient, type RawClientOptions } from "../support/raw-client.ts";
 import { RecordedLog } from "../support/recorded-log.ts";
 import { type Serving, type ServingOptions, serve } from "../support/serving.ts";
@@ -31,7 +32,7 @@ export class ParkingNodes {
   /** The nodes' clock, which only the test moves, so that no session is idle before its time on a busy machine. */
   now = Date.now();
   /** Lets the restoring of sessions wait. */
-  gate: Promise<void> = Promise.resolve();
+  readonly gate = new Gate();
   readonly #clock = { now: () => this.now };
   readonly #serving = new Set<Serving>();
 
@@ -86,7 +87,7 @@ export class ParkingNodes {
   #server() {
     return defineServer(
       async ({ session }) => {
-        await this.gate;
+        await this.gate.passed();
         this.contexts.push(session);
         const mcp = new McpServer({ name: "parking", version: "1" }, { capabilities: { logging: {} } });
         const count = session.state("count", 0);

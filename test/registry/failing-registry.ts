@@ -8,6 +8,7 @@ import {
 } from "../../src/ports/registry.ts";
 import { Listeners } from "../../src/registry/listeners.ts";
 import { MemoryRegistry } from "../../src/registry/memory/memory-registry.ts";
+import { Gate } from "../support/gate.ts";
 
 /** A registry in memory that fails when it is told to, and holds calls back. */
 export class FailingRegistry extends MemoryRegistry {
@@ -18,15 +19,11 @@ export class FailingRegistry extends MemoryRegistry {
   /** Calls in their order, as `claim k3f9q2.a`. */
   readonly calls: string[] = [];
   readonly #reachable = new Listeners<boolean>();
-  #gate: Promise<void> = Promise.resolve();
+  readonly #gate = new Gate();
 
   /** Lets each call wait before it does anything. */
   hold(): { release(): void } {
-    let release = (): void => {};
-    this.#gate = new Promise((resolve) => {
-      release = resolve;
-    });
-    return { release };
+    return this.#gate.hold();
   }
 
   override claim(...args: Parameters<Registry["claim"]>): Promise<Claimed> {
@@ -67,7 +64,7 @@ export class FailingRegistry extends MemoryRegistry {
   async #unlessFailing<T>(call: string, run: () => Promise<T>): Promise<T> {
     this.calls.push(call);
     const { failure } = this;
-    await this.#gate;
+    await this.#gate.passed();
     if (failure !== undefined) throw new RegistryError(failure, "Redis (in a test) is away.");
     return await run();
   }
