@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { ownFormats } from "../model/formats.ts";
 import type { IdleTimes } from "../model/idle.ts";
 import type { RefusalReason } from "../model/refusal.ts";
@@ -78,6 +79,8 @@ export class SessionKeeper {
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
+    // One for each session that begins or is taken up just now; Node 20 takes more than ten for a leak.
+    setMaxListeners(0, this.#stop.signal);
     const { host, registry, ownership, metrics, log } = parts;
     const owner = () => ({ owner: this.#owner, peer: parts.peer() });
     this.entries = new SessionEntries({
